@@ -1,0 +1,290 @@
+"""The stage: one block shape applied for T steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import keras
+from keras import ops
+
+from recurzoo.layers.blocks import Block
+from recurzoo.layers.shortcut import Shortcut, make_shortcut
+from recurzoo.layers.step import Step
+from recurzoo.layers.step_normalization import Normalization, StepNormalization
+from recurzoo.layers.stochastic_depth import StochasticDepth
+from recurzoo.sharing import HardBank, KernelBank, Loop, Sharing, find_loops, tied
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class Stage(keras.layers.Layer):
+    """Applies one block shape for T steps, whose kernels a bank provides.
+
+    Slots are the convolutions that a bank serves. By default each convolution site of the block has a bank of its own
+    (slots = steps); with `across_sites` one bank serves all sites, step by step (slots = sites * steps).
+
+    The first step may change the shape (`strides`, or other channels); it then has a shortcut of its own. Where a
+    site's kernel has another shape at that step than at the later ones, that one kernel stays out of the bank.
+
+    Args:
+        block: a `Block`, what one step does.
+        steps: int, T.
+        sharing: a `Sharing`, or a tuple of one for each bank.
+        normalization: what the steps' normalisations share, one of `StepNormalization`'s words.
+        strides: int, of the first step.
+        shortcut: `"projection"` or `"padding"`, used where the first step changes the shape.
+        across_sites: bool, whether one bank serves all convolution sites.
+        before: dict from step to a layer that runs before that step and keeps the channels (RC's pooling).
+        death_rates: list of floats, one a step, for stochastic depth; None for none.
+        gamma_initializer: initializer of the normalisations' scales.
+        unroll: bool. If False, repeated steps run as a real loop when not training; results are equal.
+
+    Input shape:
+        `(batch, height, width, input channels)`.
+
+    Output shape:
+        `(batch, new height, new width, block.channels)`.
+
+    Raises:
+        ValueError: if the number of steps is not positive, or a sharing does not fit the slots.
+
+    Example:
+        A recurrent stage, four steps of one kernel pair, each with its own normalisation:
+
+        >>> stage = Stage(PostActivationBlock(64), steps=4, sharing=tied(4))
+        >>> stage(images).shape
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        steps: int,
+        sharing: Sharing | Sequence[Sharing],
+        normalization: Normalization = "independent",
+        strides: int = 1,
+        shortcut: Shortcut = "projection",
+        across_sites: bool = False,
+        before: Mapping[int, keras.layers.Layer] | None = None,
+        death_rates: Sequence[float] | None = None,
+        gamma_initializer: Any = "ones",
+        unroll: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if steps < 1:
+            raise ValueError(f"A stage has at least one step. Received: steps={steps}")
+        if death_rates is not None and len(death_rates) != steps:
+            raise ValueError(f"Stochastic depth needs {steps} death rates, one a step. Received: {len(death_rates)}")
+        self.block = block
+        self.steps = steps
+        self.sharing = tuple(sharing) if isinstance(sharing, (tuple, list)) else sharing
+        self.normalization = normalization
+        self.strides = strides
+        self.shortcut_kind = shortcut
+        self.across_sites = across_sites
+        self.before = {int(step): layer for step, layer in (before or {}).items()}
+        self.death_rates = None if death_rates is None else list(death_rates)
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.unroll = unroll
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        block, input_channels = self.block, input_shape[-1]
+        self.changes_shape = self.strides != 1 or input_channels != block.channels
+        first = block.convolutions(input_channels)
+        self.convolutions = block.convolutions(block.channels) if self.steps > 1 else first
+        self.entry_banks = {
+            site: tied(1).bank(1, convolution.kernel_shape, name=f"{site}_entry")
+            for site, convolution in first.items()
+            if convolution.kernel_shape != self.convolutions[site].kernel_shape
+        }
+        self.banks = self._make_banks()
+        for bank in (*self.entry_banks.values(), *self.banks):
+            bank.build()
+
+        normalized = block.normalizations(input_channels)
+        if self.steps > 1 and normalized != block.normalizations(block.channels):
+            raise ValueError(
+                f"{type(block).__name__} normalises its input, so a first step from {input_channels} to {block.channels} "
+                f"channels needs a stage of its own. Received: steps={self.steps}"
+            )
+        self.normalizations = {
+            site: StepNormalization(
+                self.steps,
+                self.normalization,
+                gamma_initializer=self.gamma_initializer,
+                name=site,
+                dtype=self.dtype_policy,
+            )
+            for site in normalized
+        }
+        for site, channels in normalized.items():
+            self.normalizations[site].build((None, None, None, channels))
+
+        self.biases = {}
+        if block.bias:
+            rows = self.steps if block.bias == "per_step" else 1
+            for site, convolution in self.convolutions.items():
+                shape = (rows, convolution.output_channels)
+                self.biases[site] = self.add_weight(name=f"{site}_bias", shape=shape, initializer="zeros")
+        self.shortcut = None
+        if self.changes_shape:
+            biased, normalize = block.bias is not None, block.normalized_shortcut
+            self.shortcut = make_shortcut(self.shortcut_kind, block.channels, self.strides, biased, normalize)
+            self.shortcut.build(input_shape)
+        self.dropout = keras.layers.Dropout(block.dropout) if block.dropout else None
+        self.stochastic_depth = StochasticDepth(self.death_rates) if self.death_rates else None
+        self.built = True
+
+    def _make_banks(self) -> list[KernelBank]:
+        sites = list(self.convolutions.items())
+        if self.across_sites:
+            shapes = {convolution.kernel_shape for _, convolution in sites}
+            if len(shapes) > 1 or self.entry_banks:
+                raise ValueError(f"One bank across sites needs kernels of one shape. Received: {sorted(shapes)}")
+            served = [("bank", shapes.pop(), self.steps * len(sites))]
+        else:
+            served = [
+                (f"{site}_bank", convolution.kernel_shape, self.steps - (site in self.entry_banks))
+                for site, convolution in sites
+            ]
+        sharings = self.sharing if isinstance(self.sharing, tuple) else (self.sharing,) * len(served)
+        if len(sharings) != len(served):
+            raise ValueError(f"This stage has {len(served)} banks, each needs a sharing. Received: {len(sharings)}")
+        return [
+            sharing.bank(slots, shape, name=name)
+            for sharing, (name, shape, slots) in zip(sharings, served, strict=True)
+        ]
+
+    def slot_of(self, site: str, step: int) -> tuple[KernelBank, int]:
+        """The bank and the slot that provide a convolution's kernel; after the last step, those of the last step."""
+        step = min(step, self.steps - 1)
+        position = list(self.convolutions).index(site)
+        if self.across_sites:
+            return self.banks[0], step * len(self.convolutions) + position
+        if site not in self.entry_banks:
+            return self.banks[position], step
+        return (self.entry_banks[site], 0) if step == 0 else (self.banks[position], step - 1)
+
+    def loops(self, steps: int | None = None) -> list[Loop]:
+        """The loops that run this stage: what repeats, within each stretch of constant shape.
+
+        Args:
+            steps: int, how many steps to run; all by default.
+
+        Returns:
+            A list of `Loop`s that covers the steps in order.
+        """
+        steps = self.steps if steps is None else steps
+        breaks = {0, steps, *(step for step in self.before if step < steps), *([1] if self.changes_shape else [])}
+        found = []
+        for start, stop in pairwise(sorted(breaks)):
+            keys = [self._loop_key(step) for step in range(start, stop)]
+            found += [loop._replace(start=loop.start + start) for loop in find_loops(keys)]
+        return found
+
+    def _loop_key(self, step: int) -> tuple[Hashable, ...]:
+        addresses = [self.slot_of(site, step) for site in self.convolutions]
+        return tuple(bank.loop_key(slot) for bank, slot in addresses)
+
+    def call(
+        self,
+        x: Any,
+        steps: int | None = None,
+        skip: Collection[int] = (),
+        trajectory: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        """Run the stage.
+
+        Args:
+            x: tensor `(batch, height, width, input channels)`.
+            steps: int, how many steps to run instead of all. More than there are repeat the last step, which then must
+                share its kernels with the one before; its normalisation is reused.
+            skip: steps to leave out.
+            trajectory: bool, whether to return the state after each step instead of the last one only.
+            training: bool.
+
+        Returns:
+            A tensor, or with `trajectory` a list of them.
+
+        Raises:
+            ValueError: if the stage cannot run so many steps, or skip the given ones.
+        """
+        steps = self.steps if steps is None else steps
+        self._check(steps, skip)
+        states = []
+        as_loop = not (self.unroll or training or trajectory or skip)
+        served = {} if as_loop else {bank.name: bank.serve() for bank in (*self.entry_banks.values(), *self.banks)}
+        for loop in self.loops(steps) if as_loop else [Loop(step, 1, 1) for step in range(steps)]:
+            if loop.start in self.before:
+                x = self.before[loop.start](x)
+            if as_loop:
+                x = self._run_loop(x, loop)
+            elif loop.start not in skip:
+                addresses = {site: self.slot_of(site, loop.start) for site in self.convolutions}
+                kernels = {site: served[bank.name][slot] for site, (bank, slot) in addresses.items()}
+                x = self.block.apply(x, Step(self, loop.start, kernels, training))
+            states.append(x)
+        return states if trajectory else x
+
+    def _run_loop(self, x: Any, loop: Loop) -> Any:
+        def tables(offset: int) -> dict[str, Any]:
+            addresses = {
+                site: [self.slot_of(site, step) for step in range(loop.start + offset, loop.stop, loop.period)]
+                for site in self.convolutions
+            }
+            return {site: at[0][0].table([slot for _, slot in at]) for site, at in addresses.items()}
+
+        kernels_at = [tables(offset) for offset in range(loop.period)]
+
+        def repeat_once(repeat: Any, x: Any) -> Any:
+            for offset in range(loop.period):
+                kernels = {site: table(repeat) for site, table in kernels_at[offset].items()}
+                step = Step(self, loop.start + repeat * loop.period + offset, kernels, training=False)
+                x = self.block.apply(x, step)
+            return x
+
+        return repeat_once(0, x) if loop.repeats == 1 else ops.fori_loop(0, loop.repeats, repeat_once, x)
+
+    def _check(self, steps: int, skip: Collection[int]) -> None:
+        if steps < 1:
+            raise ValueError(f"A stage runs at least one step. Received: steps={steps}")
+        if steps > self.steps:
+            last = [self.slot_of(site, self.steps - 1)[0] for site in self.convolutions]
+            repeats = self.steps == 1 or self._loop_key(self.steps - 1) == self._loop_key(self.steps - 2)
+            if (
+                not repeats
+                or not all(isinstance(bank, HardBank) for bank in last)
+                or (self.steps == 1 and self.changes_shape)
+            ):
+                raise ValueError(
+                    f"Only a stage whose last step is hard-shared runs more than its {self.steps} steps. "
+                    f"Received: steps={steps}"
+                )
+        if self.changes_shape and 0 in skip:
+            raise ValueError(f"Step 0 changes the shape and cannot be skipped. Received: skip={tuple(skip)}")
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "block": serialize(self.block),
+            "steps": self.steps,
+            "sharing": [serialize(sharing) for sharing in self.sharing]
+            if isinstance(self.sharing, tuple)
+            else serialize(self.sharing),
+            "normalization": self.normalization,
+            "strides": self.strides,
+            "shortcut": self.shortcut_kind,
+            "across_sites": self.across_sites,
+            "before": {str(step): serialize(layer) for step, layer in self.before.items()},
+            "death_rates": self.death_rates,
+            "gamma_initializer": serialize(self.gamma_initializer),
+            "unroll": self.unroll,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Stage:
+        built = {key: keras.saving.deserialize_keras_object(config[key]) for key in ("block", "sharing", "before")}
+        return cls(**{**config, **built})

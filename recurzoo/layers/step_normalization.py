@@ -1,0 +1,137 @@
+"""Batch normalisation with a leading axis of steps."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import keras
+from keras import ops
+
+from recurzoo.layers.batch_statistics import normalize_by_batch
+
+Normalization = Literal["independent", "shared_affine", "no_affine", "shared", "none"]
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class StepNormalization(keras.layers.Layer):
+    """Batch normalisation for the steps of a recurrent stage, with a choice of what the steps share.
+
+    | `sharing`         | statistics | scale and shift | used by                                          |
+    |-------------------|------------|-----------------|--------------------------------------------------|
+    | `"independent"`   | per step   | per step        | plain nets, RC-n, unshared BN of paper 5         |
+    | `"shared_affine"` | per step   | one for all     | FRNN's time-specific BN (table 1, ImageNet)      |
+    | `"no_affine"`     | per step   | none            | FRNN's other CIFAR runs                          |
+    | `"shared"`        | one        | one for all     | naive recurrence                                 |
+    | `"none"`          | none       | none            | RC-n without BN: the identity                    |
+
+    Args:
+        steps: int, how many steps there are.
+        sharing: what the steps share, one of the table's words.
+        momentum: float, of the moving averages.
+        epsilon: float, added to the variance.
+        gamma_initializer: initializer of the scale.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        Same as the input.
+
+    Raises:
+        ValueError: if `sharing` is not one of the table's words.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        sharing: Normalization = "independent",
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        gamma_initializer: Any = "ones",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if sharing not in get_args(Normalization):
+            raise ValueError(
+                f"A step normalisation shares one of {get_args(Normalization)}. Received: sharing={sharing!r}"
+            )
+        self.steps = steps
+        self.sharing = sharing
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        channels = input_shape[-1]
+        per_step, once, none = (self.steps, channels), (1, channels), None
+        statistics, affine = {
+            "independent": (per_step, per_step),
+            "shared_affine": (per_step, once),
+            "no_affine": (per_step, none),
+            "shared": (once, once),
+            "none": (none, none),
+        }[self.sharing]
+        # Statistics and their use stay in float32 under mixed precision, as in Keras' own BatchNormalization.
+        wide = {"dtype": keras.backend.standardize_dtype(self.variable_dtype), "autocast": False}
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+        if affine:
+            self.gamma = self.add_weight(name="gamma", shape=affine, initializer=self.gamma_initializer, **wide)
+            self.beta = self.add_weight(name="beta", shape=affine, initializer="zeros", **wide)
+        if statistics:
+            self.moving_mean = self.add_weight(
+                name="moving_mean", shape=statistics, initializer="zeros", trainable=False, **wide
+            )
+            self.moving_variance = self.add_weight(
+                name="moving_variance", shape=statistics, initializer="ones", trainable=False, **wide
+            )
+        self.built = True
+
+    def call(self, x: Any, step: Any = 0, training: bool | None = None) -> Any:
+        """Normalise at one step.
+
+        Args:
+            x: tensor `(batch, height, width, channels)`.
+            step: int or int tensor, from 0; a step after the last reuses the last one's statistics.
+            training: whether to use, and learn from, the batch's statistics; a frozen layer never does.
+
+        Returns:
+            A tensor like `x`.
+        """
+        if self.moving_mean is None:
+            return x
+        ones = ops.ones(x.shape[-1:], self.moving_mean.dtype)
+        gamma = ones if self.gamma is None else _row(self.gamma, step)
+        beta = ops.zeros_like(ones) if self.beta is None else _row(self.beta, step)
+        if training and self.trainable:
+            normalized, mean, variance = normalize_by_batch(x, gamma, beta, self.epsilon)
+            self._learn(self.moving_mean, step, mean)
+            self._learn(self.moving_variance, step, variance)
+            return normalized
+        # One multiply and one add.
+        scale = gamma * ops.rsqrt(_row(self.moving_variance, step) + self.epsilon)
+        shift = beta - _row(self.moving_mean, step) * scale
+        return ops.cast(ops.cast(x, scale.dtype) * scale + shift, x.dtype)
+
+    def _learn(self, moving: keras.Variable, step: Any, value: Any) -> None:
+        row = min(step, moving.shape[0] - 1)
+        value = ops.cast(value, moving.dtype)
+        updated = moving[row] * self.momentum + value * (1 - self.momentum)
+        moving.assign(ops.slice_update(moving, [row, 0], updated[None]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "steps": self.steps,
+            "sharing": self.sharing,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+        }
+
+
+def _row(table: Any, step: Any) -> Any:
+    """Row `step` of a table, or the last one if it ends before; a table of one row needs no step at all."""
+    last = table.shape[0] - 1
+    if isinstance(step, int) or last == 0:
+        return ops.convert_to_tensor(table)[min(step, last) if last else 0]
+    return ops.take(table, ops.minimum(step, last), axis=0)

@@ -1,0 +1,76 @@
+"""The ImageNet networks of Savarese & Maire (2019, section 4.2): WRN-50-2 with and without soft parameter sharing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from recurzoo.layers import BottleneckBlock, StepNormalization
+from recurzoo.layers.initializers import he_normal
+from recurzoo.models.base import ZooModel
+from recurzoo.sharing import SoftSharing, untied
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class BottleneckSWRN(ZooModel):
+    """SWRN-50-w: a Wide ResNet of bottlenecks whose every stage has three banks, one a convolution site.
+
+    The first convolution of a stage has an input of other width and stays out of its bank.
+
+    Args:
+        depth: int, 50, 101 or 152.
+        width: int, the paper's w: the 3x3 convolutions have 64w, 128w, 256w and 512w channels.
+        num_templates: int, templates a bank; `"all"` for as many as it has slots (the paper's); None for a plain
+            Wide ResNet.
+        recurrence: float, lambda_R, the strength of the recurrence regulariser.
+        num_classes: int.
+        input_shape: `(height, width, channels)`.
+        **kwargs: see `ZooModel`; mean and standard deviation default to ImageNet's.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+
+    def __init__(
+        self,
+        depth: int = 50,
+        width: int = 2,
+        num_templates: int | str | None = "all",
+        recurrence: float = 0.0,
+        num_classes: int = 1000,
+        input_shape: tuple[int | None, ...] = (224, 224, 3),
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if depth not in BLOCKS or width < 1:
+            raise ValueError(
+                f"A bottleneck Wide ResNet has a depth of {', '.join(map(str, BLOCKS))} and a width of at least 1. "
+                f"Received: depth={depth}, width={width}"
+            )
+
+        def sharing(slots: int) -> Any:
+            if num_templates is None:
+                return untied(slots)
+            return SoftSharing(slots if num_templates == "all" else int(num_templates), recurrence)
+
+        x = self.begin(input_shape, **{"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **kwargs})
+        # Zeros on both sides, as in PyTorch: see `layers.convolution`.
+        x = layers.ZeroPadding2D(3, data_format="channels_last", name="stem_padding")(x)
+        x = layers.Conv2D(
+            64, 7, 2, use_bias=False, kernel_initializer=he_normal(), data_format="channels_last", name="stem"
+        )(x)
+        x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
+        x = layers.ZeroPadding2D(1, data_format="channels_last", name="pool_padding")(x)
+        x = layers.MaxPooling2D(3, 2, data_format="channels_last", name="stem_pool")(x)
+        for number, steps in enumerate(BLOCKS[depth], start=1):
+            planes = 64 * 2 ** (number - 1)
+            block = BottleneckBlock(4 * planes, planes * width)
+            banks = (sharing(steps - 1), sharing(steps), sharing(steps))
+            x = self.stage(block, steps, banks, f"stage_{number}", strides=1 if number == 1 else 2)(x)
+        self.finish(x, num_classes, name)

@@ -1,0 +1,118 @@
+"""A sharing says where a stage's kernels come from; the bank it builds holds them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from recurzoo.values import Value
+
+
+class Fold(NamedTuple):
+    """The hard sharing a bank is close to, and the weights that go with it."""
+
+    sharing: Any
+    templates: np.ndarray
+    scale: np.ndarray | None
+
+
+class Sharing(Value):
+    """A frozen value that says how `slots` convolutions share their kernels, and builds the bank that serves them."""
+
+    def bank(self, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any) -> KernelBank:
+        """Build the bank.
+
+        Args:
+            slots: int, convolutions to serve.
+            kernel_shape: `(height, width, input channels, output channels)`.
+
+        Returns:
+            A `KernelBank`.
+
+        Raises:
+            ValueError: if this sharing cannot serve so many slots.
+        """
+        raise NotImplementedError
+
+
+class KernelBank(keras.Layer):
+    """Serves slots: gives each of several convolutions of one shape its kernel.
+
+    A bank is owned by exactly one stage: a bank passed between layers would not survive saving.
+
+    Args:
+        sharing: the `Sharing` that built this bank.
+        slots: int, convolutions served.
+        kernel_shape: `(height, width, input channels, output channels)`.
+    """
+
+    def __init__(self, sharing: Sharing, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.sharing = sharing
+        self.slots = slots
+        self.kernel_shape = tuple(kernel_shape)
+
+    def add_templates(self, count: int, **kwargs: Any) -> keras.Variable:
+        """Add the one weight `(count, height, width, in, out)` that kernels are made of, each template He-normal."""
+        # Keras' HeNormal would count the leading axis into the fan-in.
+        fan_in = math.prod(self.kernel_shape[:-1])
+        return self.add_weight(
+            name="templates",
+            shape=(count, *self.kernel_shape),
+            initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in)),
+            **kwargs,
+        )
+
+    def kernels(self) -> Any:
+        """The kernels of all slots as one tensor `(slots, height, width, in, out)`."""
+        raise NotImplementedError
+
+    def serve(self) -> list[tuple[Any, Any]]:
+        """For each slot its kernel and the factor for the convolution's output (or None).
+
+        Slots that share a kernel are given the same tensor, so that it stays one in an exported graph.
+        """
+        return [(kernel, None) for kernel in ops.unstack(self.kernels(), num=self.slots)]
+
+    def loop_key(self, slot: int) -> int | None:
+        """Steps whose slots have equal keys may run as one loop: the number of a constant kernel, or None.
+
+        None means that the kernel is read from a table at each turn, so that it may differ.
+        """
+        return None
+
+    def table(self, slots: list[int]) -> Callable[[Any], tuple[Any, Any]]:
+        """What `serve` gives, for the turns of a loop.
+
+        Args:
+            slots: the slot at each turn, all of one `loop_key`.
+
+        Returns:
+            A function from the turn's number, an int tensor, to kernel and factor.
+        """
+        kernels = ops.take(self.kernels(), np.array(slots), axis=0)
+        return lambda turn: (ops.take(kernels, turn, axis=0), None)
+
+    def similarity(self) -> np.ndarray:
+        """The layer similarity matrix `(slots, slots)`."""
+        raise NotImplementedError
+
+    def penalty(self) -> Any:
+        """What this sharing adds to the training loss: a scalar, or None."""
+        return None
+
+    def fold(self, threshold: float) -> Fold:
+        """Tie the slots that are at least `threshold` similar.
+
+        Args:
+            threshold: float in 0..1.
+
+        Returns:
+            A `Fold` to a scaled `HardSharing`.
+        """
+        raise NotImplementedError

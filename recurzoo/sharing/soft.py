@@ -1,0 +1,78 @@
+"""Soft sharing: every kernel is a learned mix of a few templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from recurzoo.sharing.bank import Fold, KernelBank, Sharing
+from recurzoo.sharing.hard import fold_vectors
+from recurzoo.sharing.similarity import absolute_cosines
+from recurzoo.values import value
+
+
+@value
+class SoftSharing(Sharing):
+    """Slot i uses the mix `sum_j coefficients[i, j] * templates[j]` (Savarese & Maire, 2019, eq. 1).
+
+    Args:
+        num_templates: int, the paper's k; at most the number of slots.
+        recurrence: float, the paper's lambda_R: how strongly training pulls all slots towards one kernel (section 3.2).
+
+    Raises:
+        ValueError: if `num_templates` is not positive, or `recurrence` is negative.
+    """
+
+    num_templates: int
+    recurrence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.num_templates < 1 or self.recurrence < 0:
+            raise ValueError(
+                "A soft sharing needs at least one template and a recurrence of zero or more. "
+                f"Received: num_templates={self.num_templates}, recurrence={self.recurrence}"
+            )
+
+    def bank(self, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any) -> SoftBank:
+        if self.num_templates > slots:
+            raise ValueError(
+                f"{slots} convolutions can share at most {slots} templates. Received: num_templates={self.num_templates}"
+            )
+        return SoftBank(self, slots, kernel_shape, **kwargs)
+
+
+class SoftBank(KernelBank):
+    """Holds `templates` (k, height, width, in, out) and `coefficients` (slots, k), which start orthogonal: AᵀA = I."""
+
+    def build(self, input_shape: Any = None) -> None:
+        # Mixed in float32 whatever the precision of the convolutions: coefficients rounded to 8 bits would all move.
+        self.templates = self.add_templates(self.sharing.num_templates, autocast=False)
+        self.coefficients = self.add_weight(
+            name="coefficients",
+            shape=(self.slots, self.sharing.num_templates),
+            initializer=keras.initializers.Orthogonal(),
+            autocast=False,
+            regularizer=self._recurrence if self.sharing.recurrence else None,
+        )
+        self.built = True
+
+    def kernels(self) -> Any:
+        templates = ops.reshape(self.templates, (self.sharing.num_templates, -1))
+        kernels = ops.matmul(self.coefficients, templates)
+        return ops.reshape(ops.cast(kernels, self.compute_dtype), (self.slots, *self.kernel_shape))
+
+    def similarity(self) -> np.ndarray:
+        return ops.convert_to_numpy(absolute_cosines(ops.convert_to_numpy(self.coefficients)))
+
+    def penalty(self) -> Any:
+        return self._recurrence(self.coefficients) if self.sharing.recurrence else None
+
+    def _recurrence(self, coefficients: Any) -> Any:
+        return -self.sharing.recurrence * ops.sum(absolute_cosines(coefficients))
+
+    def fold(self, threshold: float) -> Fold:
+        coefficients = ops.convert_to_numpy(self.coefficients)
+        return fold_vectors(ops.convert_to_numpy(self.kernels()), self.similarity(), threshold, vectors=coefficients)
