@@ -1,0 +1,210 @@
+"""Images to train and test on: a folder, a TensorFlow data set, or scikit-learn's digits, as uint8 arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from recurzoo.images import IMAGE_SUFFIXES, decode
+
+TEST_FOLDERS = ("test", "val", "validation")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one part of a data set.
+
+    Attributes:
+        images: uint8 array `(images, height, width, 3)`.
+        labels: int array `(images,)`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels, shape and labels."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(self.labels.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set for image classification.
+
+    Attributes:
+        source: what it was read from, in words that hold on any machine.
+        class_names: names of the classes, in the order of the labels.
+        train: training images; None if only the test images were asked for.
+        test: test images.
+        note: what stands between these images and the original ones, if anything does.
+    """
+
+    source: str
+    class_names: tuple[str, ...]
+    train: Split | None
+    test: Split
+    note: str | None = None
+
+    def relabelled(self, class_names: Iterable[str]) -> ImageData:
+        """The same images with labels in another order of the same classes.
+
+        Raises:
+            ValueError: if the classes are not the same.
+        """
+        wanted = tuple(class_names)
+        if set(wanted) != set(self.class_names):
+            missing, extra = sorted(set(wanted) - set(self.class_names)), sorted(set(self.class_names) - set(wanted))
+            raise ValueError(
+                f"The data's classes are not the checkpoint's: it lacks {missing or 'none'} and has {extra or 'none'} more. "
+                f"Received: {self.source}; rename its class folders, or give the model a new head with num_classes"
+            )
+        order = np.array([wanted.index(name) for name in self.class_names])
+        train = self.train and replace(self.train, labels=order[self.train.labels])
+        return replace(self, class_names=wanted, train=train, test=replace(self.test, labels=order[self.test.labels]))
+
+
+def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int | None = None) -> ImageData:
+    """Read a data set into memory.
+
+    Args:
+        words: `tfds:NAME`, `digits`, or a folder with `train/CLASS/...` and `test/CLASS/...` (or `val`, `validation`).
+        size: `(height, width)` that images of another size are resized and cropped to.
+        train: bool, whether the training images are wanted too.
+        limit: int, how many test images to read at most, spread over the classes; None for all.
+
+    Returns:
+        An `ImageData`.
+
+    Raises:
+        ValueError: if the data set is not there, or not of the expected form.
+    """
+    if words == "digits":
+        data = _digits(size, train)
+    elif words.startswith("tfds:"):
+        data = _tensorflow_dataset(words.removeprefix("tfds:"), size, train)
+    else:
+        data = _folder(Path(words), size, train)
+    if limit is None or limit >= len(data.test):
+        return data
+    if limit < 1:
+        raise ValueError(f"A limit is at least one image. Received: {limit}")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(data.test))[:limit])
+    return replace(data, test=Split(data.test.images[chosen], data.test.labels[chosen]))
+
+
+def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
+    if not root.is_dir():
+        raise ValueError(
+            "Data is tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ inside. "
+            f"Received: {str(root)!r}, which is no folder"
+        )
+    test_root = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
+    if test_root is None or (train and not (root / "train").is_dir()):
+        raise ValueError(
+            f"A data folder holds train/CLASS/ and test/CLASS/ (or val, validation). Received: {str(root)!r}, which has "
+            f"{sorted(child.name for child in root.iterdir())[:10]}"
+        )
+    class_names = tuple(sorted(child.name for child in test_root.iterdir() if child.is_dir()))
+    if train:
+        in_train = tuple(sorted(child.name for child in (root / "train").iterdir() if child.is_dir()))
+        if in_train != class_names:
+            raise ValueError(
+                "train/ and the test folder must hold the same classes. "
+                f"Received: {len(in_train)} and {len(class_names)} classes in {str(root)!r}, "
+                f"not in both: {sorted(set(in_train) ^ set(class_names))[:10]}"
+            )
+
+    def read(folder: Path) -> Split:
+        files = [
+            (path, label)
+            for label, name in enumerate(class_names)
+            for path in sorted((folder / name).iterdir())
+            if path.suffix.lower() in IMAGE_SUFFIXES
+        ]
+        if not files:
+            raise ValueError(f"A data folder's class folders hold images. Received: none in {str(folder)!r}")
+        labels = np.array([label for _, label in files], "int32")
+        return Split(_decoded_once([path for path, _ in files], size), labels)
+
+    images = ImageData(f"image folder {root.name}", class_names, read(root / "train") if train else None, read(test_root))
+    lossy = any(test_root.glob("*/*.[jJ][pP]*[gG]"))
+    return replace(images, note="decoded from JPEG files, a lossy copy where the originals are not JPEG" if lossy else None)
+
+
+def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
+    """Decode images, or take them from an earlier run's array in the temporary folder."""
+    digest = hashlib.sha256(repr(size).encode())
+    for path in paths:
+        state = path.stat()
+        digest.update(f"{path}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+    folder = Path(tempfile.gettempdir()) / f"recurzoo-images-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    cached = folder / f"{digest.hexdigest()}.npy"
+    if cached.is_file():
+        return np.load(cached, allow_pickle=False)
+    images = np.stack([decode(path, size) for path in paths])
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+        np.save(file, images, allow_pickle=False)
+    os.replace(file.name, cached)
+    return images
+
+
+def _digits(size: tuple[int, int], train: bool) -> ImageData:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    grey = np.round(digits.images * (255 / 16)).astype("uint8")
+    resized = [Image.fromarray(image).convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC) for image in grey]
+    parts = train_test_split(
+        np.stack([np.asarray(image) for image in resized]),
+        digits.target.astype("int32"),
+        test_size=0.2,
+        stratify=digits.target,
+        random_state=0,
+    )
+    class_names = tuple(str(name) for name in digits.target_names)
+    return ImageData("scikit-learn digits", class_names, Split(parts[0], parts[2]) if train else None, Split(parts[1], parts[3]))
+
+
+def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageData:
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name)
+        if not {"image", "label"} <= set(builder.info.features or ()):
+            raise ValueError(f"A TensorFlow data set must have images and labels. Received: {name!r}")
+        builder.download_and_prepare()
+    except tfds.core.DatasetNotFoundError:
+        raise ValueError(f"TensorFlow Datasets has no data set of this name. Received: {name!r}") from None
+    splits = builder.info.splits
+    test = next((part for part in TEST_FOLDERS if part in splits and splits[part].num_examples), None)
+    if test is None or (train and "train" not in splits):
+        raise ValueError(f"A TensorFlow data set needs the splits train and test. Received: {name!r} with {sorted(splits)}")
+
+    def read(part: str) -> Split:
+        # Undecoded, so that Pillow decodes these images as it does all others.
+        skip = {"image": tfds.decode.SkipDecoding()}
+        examples = list(tfds.as_numpy(builder.as_dataset(split=part, decoders=skip)))
+        images = np.stack([decode(example["image"], size) for example in examples])
+        return Split(images, np.array([example["label"] for example in examples], "int32"))
+
+    names = tuple(builder.info.features["label"].names)
+    return ImageData(f"TensorFlow Datasets {builder.info.full_name}", names, read("train") if train else None, read(test))
+
+

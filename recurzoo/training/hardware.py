@@ -1,0 +1,54 @@
+"""What a figure was measured on: the machine and the versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+PACKAGES = ("recurzoo", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def describe_hardware() -> str:
+    """The accelerator, if the backend has one, or else the processor and its cores."""
+    processor = f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return processor if device.platform == "cpu" else f"{jax.device_count()} x {device.device_kind}"
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        names = [tf.config.experimental.get_device_details(device).get("device_name", "GPU") for device in devices]
+        return f"{len(names)} x {names[0]}" if names else processor
+    if backend == "torch":
+        import torch
+
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else processor
+    return processor
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of Python, of this package and of what it computes with, and the backend in use."""
+    versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,201 @@
+"""Recipes: everything a training run is, but for its data, as a frozen value read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Part(BaseModel):
+    """Frozen, and deaf to no misspelling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Augmentation(Part):
+    """What happens to training images, in the order of the fields.
+
+    Attributes:
+        flip: mirror each image with probability 1/2.
+        crop: pixels of zeros on every side before a random crop of the original size.
+        cutout: side of the square that is painted over with the model's mean, in pixels; 0 for none.
+    """
+
+    flip: bool = False
+    crop: Annotated[int, Field(ge=0)] = 0
+    cutout: Annotated[int, Field(ge=0)] = 0
+
+
+class Optimizer(Part):
+    """SGD with momentum.
+
+    Attributes:
+        learning_rate: the highest rate.
+        momentum: in 0..1.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients.
+        clip_value: gradients are clipped to plus and minus this; None for no clipping.
+    """
+
+    learning_rate: Positive = 0.1
+    momentum: Fraction = 0.9
+    nesterov: bool = True
+    weight_decay: NonNegative = 0.0
+    clip_value: Positive | None = None
+
+
+class Schedule(Part):
+    """How the learning rate goes.
+
+    Attributes:
+        kind: `"steps"` (times `factor` at the start of each of `epochs`, counted from 0), or, after a linear `warmup`
+            over that fraction of the run, `"linear"` or `"cosine"` to zero.
+        epochs: where steps are.
+        factor: what a step multiplies by.
+        warmup: fraction of the run.
+    """
+
+    kind: Literal["steps", "linear", "cosine"] = "steps"
+    epochs: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    factor: Positive = 0.1
+    warmup: Fraction = 0.0
+
+
+class WeightAverage(Part):
+    """An exponential average of the weights, which takes their place at the end.
+
+    Attributes:
+        decay: per step.
+        last: the fraction of the run over which it is taken; 0 for no average.
+    """
+
+    decay: Fraction = 0.99
+    last: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class Recipe(Part):
+    """A training run.
+
+    Attributes:
+        name: the recipe's.
+        architecture: a name that `recurzoo.create` takes.
+        dataset: the name of the data set, as in a checkpoint's name.
+        image_size: height and width of the images, in pixels.
+        model: further arguments of the architecture, such as `dropout`.
+        epochs: passes over the training images.
+        batch_size: images a step.
+        seed: of initialisation, order, augmentation and dropout.
+        precision: `"float32"` or `"mixed_bfloat16"`.
+        label_smoothing: in 0..1.
+        steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
+    """
+
+    name: str
+    architecture: str
+    dataset: str
+    image_size: Annotated[int, Field(gt=0)] = 32
+    model: dict[str, Any] = {}
+    epochs: Annotated[int, Field(gt=0)]
+    batch_size: Annotated[int, Field(gt=0)] = 128
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    label_smoothing: Fraction = 0.0
+    steps_per_execution: Annotated[int, Field(gt=0)] = 1
+    augmentation: Augmentation = Augmentation()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    average: WeightAverage = WeightAverage()
+
+
+def list_recipes() -> list[str]:
+    """The names of the recipes that ship with the package, sorted."""
+    # What begins with an underscore is no recipe but the common ground of several.
+    names = (file.name for file in _folder().iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml") and not name.startswith("_"))
+
+
+def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
+    """Read a recipe.
+
+    A recipe's TOML may name another as its `base`, whose settings it changes. `architecture` and `dataset` default to
+    the first two words of the name.
+
+    Args:
+        name: of a recipe in the package, or the path of a TOML file.
+        changes: strings `KEY=VALUE`; keys of tables are dotted (`optimizer.learning_rate=0.2`), values are TOML, and
+            what is not TOML is a string.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        ValueError: if there is no such recipe, or it is not well-formed.
+    """
+    if name not in list_recipes() and not Path(name).is_file():
+        raise ValueError(
+            f"There is no such recipe. Received: {name!r}; give a TOML file or one of {', '.join(list_recipes())}"
+        )
+    table = _read(name)
+    if name not in list_recipes():
+        name = Path(name).stem
+    words = name.split(".")
+    if len(words) > 2:
+        table = {"architecture": words[0], "dataset": words[1], **table}
+    for change in changes or []:
+        _apply(table, change)
+    try:
+        return Recipe(**{**table, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"Recipe {name!r} is not well-formed at {where!r}: {first['msg']}. Received: {first['input']!r}"
+        ) from None
+
+
+def _folder() -> Traversable:
+    return resources.files("recurzoo.training").joinpath("recipes")
+
+
+def _read(name: str) -> dict[str, Any]:
+    shipped = _folder().joinpath(f"{name}.toml")
+    try:
+        text = (shipped if shipped.is_file() else Path(name)).read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"Recipe {name!r} is not TOML that can be read: {error}") from None
+    base = table.pop("base", None)
+    return table if base is None else _merged(_read(base), table)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = {**base, **changes}
+    for key in base.keys() & changes.keys():
+        if isinstance(base[key], dict) and isinstance(changes[key], dict):
+            both[key] = {**base[key], **changes[key]}
+    return both
+
+
+def _apply(table: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise ValueError(f"A change to a recipe reads KEY=VALUE. Received: {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"{parent!r} is no table of a recipe. Received: {change!r}")
+    table[last] = value

@@ -1,0 +1,48 @@
+"""An exponential average of a model's weights that works on every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class WeightAverage(keras.layers.Layer):
+    """Follows a model's variables, normalisation statistics included: `average = d * average + (1 - d) * weight`.
+
+    It is updated inside the training step, so it is compiled with it; Keras' own `use_ema` breaks a second `fit` on JAX.
+    While `decay` is 0 it just equals the weights.
+
+    Args:
+        model: a built Keras model.
+    """
+
+    def __init__(self, model: keras.Model, **kwargs: Any):
+        super().__init__(**kwargs)
+        # A list in a tuple: what is followed is not owned.
+        self._followed = (floating_variables(model),)
+        self.decay = self.add_weight(name="decay", shape=(), initializer="zeros", trainable=False, autocast=False)
+        self.averages = [
+            self.add_weight(
+                name=f"average_{number}", shape=weight.shape, dtype=weight.dtype, trainable=False, autocast=False
+            )
+            for number, weight in enumerate(self._followed[0])
+        ]
+        self.built = True
+
+    def update(self) -> None:
+        """Move the average one step on."""
+        for average, weight in zip(self.averages, self._followed[0], strict=True):
+            weight = ops.stop_gradient(ops.convert_to_tensor(weight.value))
+            average.assign(weight + ops.cast(self.decay, average.dtype) * (average - weight))
+
+    def copy_to(self, model: keras.Model) -> None:
+        """Give another model of the same architecture the averaged weights."""
+        for average, weight in zip(self.averages, floating_variables(model), strict=True):
+            weight.assign(average)
+
+
+def floating_variables(model: keras.Model) -> list[Any]:
+    """A model's variables but for the states of its random generators."""
+    return [variable for variable in model.variables if "float" in keras.backend.standardize_dtype(variable.dtype)]

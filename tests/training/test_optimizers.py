@@ -1,0 +1,78 @@
+"""Coupled SGD against PyTorch's formula written out in NumPy, and schedules against the recipes' words."""
+
+import keras
+import numpy as np
+import pytest
+
+from recurzoo.training.optimizers import CoupledSGD, EpochSchedule, make_optimizer
+from recurzoo.training.recipe import Recipe, Schedule
+
+
+def pytorch_sgd(weight, gradients, rates, momentum, decay, nesterov):
+    """torch.optim.SGD, dampening 0: the decay is in the gradient before the momentum sees it."""
+    buffer = None
+    for gradient, rate in zip(gradients, rates, strict=True):
+        step = gradient + decay * weight
+        buffer = step if buffer is None else momentum * buffer + step
+        weight = weight - rate * (step + momentum * buffer if nesterov else buffer)
+    return weight
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_three_steps_agree_with_pytorchs_formula(nesterov):
+    generator = np.random.default_rng(0)
+    start = generator.normal(size=(3, 4))
+    gradients = generator.normal(size=(3, 3, 4))
+    optimizer = CoupledSGD(0.1, 0.9, nesterov, coupled_decay=5e-4)
+    kernel = keras.Variable(start.astype("float32"), name="kernel")
+    coefficients = keras.Variable(start.astype("float32"), name="coefficients")
+    optimizer.build([kernel, coefficients])
+    rates = [0.1, 0.1, 0.02]
+    for gradient, rate in zip(gradients, rates, strict=True):
+        optimizer.learning_rate = rate
+        optimizer.apply([keras.ops.convert_to_tensor(gradient.astype("float32"))] * 2)
+    decayed = pytorch_sgd(start, gradients, rates, 0.9, 5e-4, nesterov)
+    spared = pytorch_sgd(start, gradients, rates, 0.9, 0.0, nesterov)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(kernel), decayed, atol=1e-6)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(coefficients), spared, atol=1e-6)
+    assert np.abs(decayed - spared).max() > 1e-5
+
+
+def test_a_network_step_agrees_with_pytorchs_formula():
+    """A fixed batch through a linear model: gradients by hand, three Nesterov steps by fit."""
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(8, 5)), generator.normal(size=(8, 2))
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2, use_bias=False)])
+    weight = model.get_weights()[0].astype("float64")
+    model.compile(CoupledSGD(0.05, 0.9, True, coupled_decay=1e-2), "mse")
+    model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0)
+    buffer = np.zeros_like(weight)
+    for _ in range(3):
+        gradient = 2 * x.T @ (x @ weight - y) / y.size + 1e-2 * weight
+        buffer = 0.9 * buffer + gradient
+        weight = weight - 0.05 * (gradient + 0.9 * buffer)
+    np.testing.assert_allclose(model.get_weights()[0], weight, atol=1e-5)
+
+
+def test_step_schedule_is_the_papers():
+    rate = EpochSchedule(0.1, Schedule(kind="steps", epochs=(60, 120, 160), factor=0.2), 200, 390)
+    at = [float(rate(epoch * 390)) for epoch in (0, 59.99, 60, 119.99, 120, 160, 199)]
+    np.testing.assert_allclose(at, [0.1, 0.1, 0.02, 0.02, 0.004, 0.0008, 0.0008], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "half"), [("linear", 0.1), ("cosine", 0.1)])
+def test_warm_up_then_fall_to_zero(kind, half):
+    rate = EpochSchedule(0.2, Schedule(kind=kind, warmup=0.2), 10, 100)
+    at = [float(rate(step)) for step in (0, 100, 200, 600, 1000)]
+    np.testing.assert_allclose(at, [0, 0.1, 0.2, half, 0], atol=1e-6)
+
+
+def test_clipping_by_value():
+    recipe = Recipe(
+        name="r", architecture="a", dataset="d", epochs=1, optimizer={"learning_rate": 1.0, "momentum": 0.0, "clip_value": 0.1}
+    )
+    optimizer = make_optimizer(recipe, 10)
+    weight = keras.Variable(np.zeros(2, "float32"), name="kernel")
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.convert_to_tensor(np.array([5.0, -0.05], "float32"))])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(weight), [-0.1, 0.05], atol=1e-6)
