@@ -23,7 +23,7 @@ def decode(image: str | Path | bytes, size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: if it is not an image that Pillow reads.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     where = f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
     try:
@@ -33,7 +33,21 @@ def decode(image: str | Path | bytes, size: tuple[int, int]) -> np.ndarray:
         raise ValueError(f"There is no such image. Received: {where}") from None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"This is not an image that can be read: {error}. Received: {where}") from None
-    height, width = size
-    if (picture.height, picture.width) != (height, width):
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
-    return np.asarray(picture)
+    return resize(np.asarray(picture), size)
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image by its shorter side (bicubic) and crop its centre, unless it has the size already.
+
+    Args:
+        pixels: uint8 array `(height, width, 3)`.
+        size: `(height, width)` wanted.
+
+    Returns:
+        A uint8 array of that size.
+    """
+    from PIL import Image, ImageOps
+
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels), size[::-1], Image.Resampling.BICUBIC))

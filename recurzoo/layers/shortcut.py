@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from recurzoo.layers.initializers import he_normal
+from recurzoo.layers.step_normalization import StepNormalization
 
 Shortcut = Literal["projection", "padding"]
 
@@ -40,7 +41,9 @@ class PaddingShortcut(keras.layers.Layer):
         return {**super().get_config(), "channels": self.channels, "strides": self.strides}
 
 
-def make_shortcut(kind: Shortcut, channels: int, strides: int, use_bias: bool, normalize: bool) -> keras.layers.Layer:
+def make_shortcut(
+    kind: Shortcut, channels: int, strides: int, use_bias: bool, normalize: bool, dtype: Any = None
+) -> keras.layers.Layer:
     """Build the shortcut of a stage's first step.
 
     Args:
@@ -49,12 +52,13 @@ def make_shortcut(kind: Shortcut, channels: int, strides: int, use_bias: bool, n
         strides: int.
         use_bias: bool, whether a projection has a bias.
         normalize: bool, whether a batch normalisation follows a projection.
+        dtype: the layer's dtype or policy; Keras' global one by default.
 
     Returns:
         A layer.
     """
     if kind == "padding":
-        return PaddingShortcut(channels, strides, name="shortcut")
+        return PaddingShortcut(channels, strides, name="shortcut", dtype=dtype)
     projection = keras.layers.Conv2D(
         channels,
         1,
@@ -63,8 +67,9 @@ def make_shortcut(kind: Shortcut, channels: int, strides: int, use_bias: bool, n
         kernel_initializer=he_normal(),
         data_format="channels_last",
         name="shortcut",
+        dtype=dtype,
     )
     if not normalize:
         return projection
-    normalization = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="shortcut_bn")
+    normalization = StepNormalization(1, name="shortcut_bn", dtype=dtype)
     return keras.Sequential([projection, normalization], name="shortcut")

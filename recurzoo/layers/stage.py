@@ -76,6 +76,8 @@ class Stage(keras.layers.Layer):
             raise ValueError(f"A stage has at least one step. Received: steps={steps}")
         if death_rates is not None and len(death_rates) != steps:
             raise ValueError(f"Stochastic depth needs {steps} death rates, one a step. Received: {len(death_rates)}")
+        if not all(0 <= int(step) < steps for step in before or {}):
+            raise ValueError(f"Layers run before steps 0 to {steps - 1}. Received: before={before}")
         self.block = block
         self.steps = steps
         self.sharing = tuple(sharing) if isinstance(sharing, (tuple, list)) else sharing
@@ -83,10 +85,16 @@ class Stage(keras.layers.Layer):
         self.strides = strides
         self.shortcut_kind = shortcut
         self.across_sites = across_sites
-        self.before = {int(step): layer for step, layer in (before or {}).items()}
+        # By words: TensorFlow exports no dictionary of layers by number.
+        self._before = {str(step): layer for step, layer in (before or {}).items()}
         self.death_rates = None if death_rates is None else list(death_rates)
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.unroll = unroll
+
+    @property
+    def before(self) -> dict[int, keras.layers.Layer]:
+        """The layers that run between steps, by the step they run before."""
+        return {int(step): layer for step, layer in self._before.items()}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         block, input_channels = self.block, input_shape[-1]
@@ -94,7 +102,7 @@ class Stage(keras.layers.Layer):
         first = block.convolutions(input_channels)
         self.convolutions = block.convolutions(block.channels) if self.steps > 1 else first
         self.entry_banks = {
-            site: tied(1).bank(1, convolution.kernel_shape, name=f"{site}_entry")
+            site: tied(1).bank(1, convolution.kernel_shape, name=f"{site}_entry", dtype=self.dtype_policy)
             for site, convolution in first.items()
             if convolution.kernel_shape != self.convolutions[site].kernel_shape
         }
@@ -105,8 +113,8 @@ class Stage(keras.layers.Layer):
         normalized = block.normalizations(input_channels)
         if self.steps > 1 and normalized != block.normalizations(block.channels):
             raise ValueError(
-                f"{type(block).__name__} normalises its input, so a first step from {input_channels} to {block.channels} "
-                f"channels needs a stage of its own. Received: steps={self.steps}"
+                f"{type(block).__name__} normalises its input, so a first step from {input_channels} to "
+                f"{block.channels} channels needs a stage of its own. Received: steps={self.steps}"
             )
         self.normalizations = {
             site: StepNormalization(
@@ -130,10 +138,12 @@ class Stage(keras.layers.Layer):
         self.shortcut = None
         if self.changes_shape:
             biased, normalize = block.bias is not None, block.normalized_shortcut
-            self.shortcut = make_shortcut(self.shortcut_kind, block.channels, self.strides, biased, normalize)
+            self.shortcut = make_shortcut(
+                self.shortcut_kind, block.channels, self.strides, biased, normalize, dtype=self.dtype_policy
+            )
             self.shortcut.build(input_shape)
-        self.dropout = keras.layers.Dropout(block.dropout) if block.dropout else None
-        self.stochastic_depth = StochasticDepth(self.death_rates) if self.death_rates else None
+        self.dropout = keras.layers.Dropout(block.dropout, dtype=self.dtype_policy) if block.dropout else None
+        self.stochastic_depth = StochasticDepth(self.death_rates, dtype=self.dtype_policy) if self.death_rates else None
         self.built = True
 
     def _make_banks(self) -> list[KernelBank]:
@@ -152,7 +162,7 @@ class Stage(keras.layers.Layer):
         if len(sharings) != len(served):
             raise ValueError(f"This stage has {len(served)} banks, each needs a sharing. Received: {len(sharings)}")
         return [
-            sharing.bank(slots, shape, name=name)
+            sharing.bank(slots, shape, name=name, dtype=self.dtype_policy)
             for sharing, (name, shape, slots) in zip(sharings, served, strict=True)
         ]
 
@@ -262,6 +272,8 @@ class Stage(keras.layers.Layer):
                     f"Only a stage whose last step is hard-shared runs more than its {self.steps} steps. "
                     f"Received: steps={steps}"
                 )
+        if not all(0 <= step < steps for step in skip):
+            raise ValueError(f"Only steps 0 to {steps - 1} can be skipped here. Received: skip={tuple(skip)}")
         if self.changes_shape and 0 in skip:
             raise ValueError(f"Step 0 changes the shape and cannot be skipped. Received: skip={tuple(skip)}")
 
@@ -278,7 +290,7 @@ class Stage(keras.layers.Layer):
             "strides": self.strides,
             "shortcut": self.shortcut_kind,
             "across_sites": self.across_sites,
-            "before": {str(step): serialize(layer) for step, layer in self.before.items()},
+            "before": {step: serialize(layer) for step, layer in self._before.items()},
             "death_rates": self.death_rates,
             "gamma_initializer": serialize(self.gamma_initializer),
             "unroll": self.unroll,

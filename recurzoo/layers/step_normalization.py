@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import keras
@@ -31,6 +32,10 @@ class StepNormalization(keras.layers.Layer):
         epsilon: float, added to the variance.
         gamma_initializer: initializer of the scale.
 
+    Attributes:
+        observer: None, or a function of step, mean and variance. While there is one, the layer always normalises by
+            the batch, and tells the observer the batch's statistics instead of learning from them.
+
     Input shape:
         `(batch, height, width, channels)`.
 
@@ -59,6 +64,7 @@ class StepNormalization(keras.layers.Layer):
         self.sharing = sharing
         self.momentum = momentum
         self.epsilon = epsilon
+        self.observer: Callable[[int, Any, Any], None] | None = None
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -102,21 +108,29 @@ class StepNormalization(keras.layers.Layer):
         ones = ops.ones(x.shape[-1:], self.moving_mean.dtype)
         gamma = ones if self.gamma is None else _row(self.gamma, step)
         beta = ops.zeros_like(ones) if self.beta is None else _row(self.beta, step)
-        if training and self.trainable:
+        if self.observer is not None or (training and self.trainable):
             normalized, mean, variance = normalize_by_batch(x, gamma, beta, self.epsilon)
-            self._learn(self.moving_mean, step, mean)
-            self._learn(self.moving_variance, step, variance)
+            if self.observer is not None:
+                self.observer(step, mean, variance)
+            else:
+                self._learn(self.moving_mean, step, mean)
+                self._learn(self.moving_variance, step, variance)
             return normalized
         # One multiply and one add.
         scale = gamma * ops.rsqrt(_row(self.moving_variance, step) + self.epsilon)
         shift = beta - _row(self.moving_mean, step) * scale
         return ops.cast(ops.cast(x, scale.dtype) * scale + shift, x.dtype)
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
     def _learn(self, moving: keras.Variable, step: Any, value: Any) -> None:
         row = min(step, moving.shape[0] - 1)
         value = ops.cast(value, moving.dtype)
-        updated = moving[row] * self.momentum + value * (1 - self.momentum)
-        moving.assign(ops.slice_update(moving, [row, 0], updated[None]))
+        # As a tensor: JAX refuses to slice into a variable.
+        table = ops.convert_to_tensor(moving)
+        updated = table[row] * self.momentum + value * (1 - self.momentum)
+        moving.assign(ops.slice_update(table, [row, 0], updated[None]))
 
     def get_config(self) -> dict[str, Any]:
         return {

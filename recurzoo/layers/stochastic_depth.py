@@ -38,7 +38,9 @@ class StochasticDepth(keras.layers.Layer):
         self.built = True
 
     def call(self, residual: Any, step: Any = 0, training: bool | None = None) -> Any:
-        survival = 1 - ops.take(ops.convert_to_tensor(self.death_rates, dtype="float32"), step)
+        # A step after the last reuses the last one's rate, as its normalisation does.
+        rates = ops.convert_to_tensor(self.death_rates, dtype="float32")
+        survival = 1 - ops.take(rates, ops.minimum(step, len(self.death_rates) - 1))
         if training:
             gate = keras.random.uniform((), seed=self.seed_generator) < survival
             return residual * ops.cast(gate, residual.dtype)
@@ -49,5 +51,15 @@ class StochasticDepth(keras.layers.Layer):
 
 
 def linear_death_rates(first: int, steps: int, total: int, final: float = 0.5) -> list[float]:
-    """The linear rule: block l of `total` dies with rate `final * l / total`, for blocks `first`..`first + steps - 1`, from 1."""
+    """The linear rule: block l of `total` dies with rate `final * l / total`.
+
+    Args:
+        first: int, the first block's number, counted from 1.
+        steps: int, how many blocks.
+        total: int, blocks in the whole network.
+        final: float, the last block's rate.
+
+    Returns:
+        A list of floats, one a block.
+    """
     return [final * block / total for block in range(first, first + steps)]

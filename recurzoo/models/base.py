@@ -29,8 +29,8 @@ class ZooModel(keras.Model):
         std: sequence of floats, its standard deviations.
         include_top: bool, whether there is a head at all.
         pooling: None, `"avg"` or `"max"`: what a model without a head gives for its last feature map.
-        sharing: dict from a stage's name to its `Sharing` (or a tuple of one a bank), in place of the family's own; this
-            is all that tells a folded model from an unfolded one.
+        sharing: dict from a stage's name to its `Sharing` (or a tuple of one a bank), in place of the family's own;
+            this is all that tells a folded model from an unfolded one.
         unroll: bool. If False, stages run as real loops when not training.
 
     Input shape:
@@ -63,6 +63,8 @@ class ZooModel(keras.Model):
         unroll: bool = True,
     ) -> Any:
         """Start the graph: the input, and its normalisation as a layer of the model."""
+        # A saved model keeps its normalisation, whatever the default may become.
+        self._architecture.update(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
         scale = [1 / (255 * s) for s in std]
         offset = [-m / s for m, s in zip(mean, std, strict=True)]
         images = keras.Input(tuple(input_shape), name="images")
@@ -110,8 +112,13 @@ class ZooModel(keras.Model):
         return dict(self._architecture)
 
     def with_architecture(self, **changes: Any) -> ZooModel:
-        """A new, untrained model like this one but for some arguments."""
-        return type(self)(**{**self._architecture, "name": self.name, **changes})
+        """A new, untrained model like this one but for some arguments, of the same precision."""
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.dtype_policy)
+        try:
+            return type(self)(**{**self._architecture, "name": self.name, **changes})
+        finally:
+            keras.config.set_dtype_policy(policy)
 
     def get_config(self) -> dict[str, Any]:
         config = {**self._architecture, "name": self.name}

@@ -48,7 +48,7 @@ class BottleneckSWRN(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if depth not in BLOCKS or width < 1:
+        if depth not in BLOCKS or not isinstance(width, int) or width < 1:
             raise ValueError(
                 f"A bottleneck Wide ResNet has a depth of {', '.join(map(str, BLOCKS))} and a width of at least 1. "
                 f"Received: depth={depth}, width={width}"
@@ -57,7 +57,7 @@ class BottleneckSWRN(ZooModel):
         def sharing(slots: int) -> Any:
             if num_templates is None:
                 return untied(slots)
-            return SoftSharing(slots if num_templates == "all" else int(num_templates), recurrence)
+            return SoftSharing(slots if num_templates == "all" else num_templates, recurrence)  # type: ignore[arg-type]
 
         x = self.begin(input_shape, **{"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **kwargs})
         # Zeros on both sides, as in PyTorch: see `layers.convolution`.

@@ -20,8 +20,8 @@ class SWRN(ZooModel):
     Args:
         depth: int, the paper's L: 6n + 4 layers, at least 16 to have anything to share, at least 10 without sharing.
         width: int, the paper's w: stages have 16w, 32w and 64w channels.
-        num_templates: int, the paper's k, at most `(depth - 4) / 3 - 2`; `"all"` for just as many (the paper's SWRN-L-w);
-            None for a plain Wide ResNet.
+        num_templates: int, the paper's k, at most `(depth - 4) / 3 - 2`; `"all"` for just as many (the paper's
+            SWRN-L-w); None for a plain Wide ResNet.
         dropout: float, rate between the convolutions of a block (0.3 in the paper's starred models).
         recurrence: float, lambda_R, the strength of the recurrence regulariser (section 3.2).
         num_classes: int.
@@ -44,14 +44,16 @@ class SWRN(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
+        whole = isinstance(depth, int) and isinstance(width, int)
+        if not whole or (depth - 4) % 6 or depth < 10 or width < 1:
+            raise ValueError(
+                "A Wide ResNet has a depth of 10, 16, 22, 28, ... and a width of at least 1. "
+                f"Received: depth={depth}, width={width}"
+            )
         blocks = (depth - 4) // 6
         slots = 2 * (blocks - 1)
-        if (depth - 4) % 6 or depth < 10 or width < 1:
-            raise ValueError(
-                f"A Wide ResNet has a depth of 10, 16, 22, 28, ... and a width of at least 1. Received: depth={depth}, width={width}"
-            )
         templates = slots if num_templates == "all" else num_templates
-        if templates is not None and not 1 <= int(templates) <= slots:
+        if templates is not None and not (isinstance(templates, int) and 1 <= templates <= slots):
             raise ValueError(
                 f"At depth {depth}, {slots} convolutions a stage can share 1 to {slots} templates. "
                 f"Received: num_templates={num_templates!r}"

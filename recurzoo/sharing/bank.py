@@ -69,7 +69,7 @@ class KernelBank(keras.Layer):
         )
 
     def kernels(self) -> Any:
-        """The kernels of all slots as one tensor `(slots, height, width, in, out)`."""
+        """The kernels of all slots as one tensor `(slots, height, width, in, out)`, in the weights' own precision."""
         raise NotImplementedError
 
     def serve(self) -> list[tuple[Any, Any]]:
@@ -77,7 +77,8 @@ class KernelBank(keras.Layer):
 
         Slots that share a kernel are given the same tensor, so that it stays one in an exported graph.
         """
-        return [(kernel, None) for kernel in ops.unstack(self.kernels(), num=self.slots)]
+        kernels = ops.cast(self.kernels(), self.compute_dtype)
+        return [(kernel, None) for kernel in ops.unstack(kernels, num=self.slots)]
 
     def loop_key(self, slot: int) -> int | None:
         """Steps whose slots have equal keys may run as one loop: the number of a constant kernel, or None.
@@ -95,7 +96,7 @@ class KernelBank(keras.Layer):
         Returns:
             A function from the turn's number, an int tensor, to kernel and factor.
         """
-        kernels = ops.take(self.kernels(), np.array(slots), axis=0)
+        kernels = ops.take(ops.cast(self.kernels(), self.compute_dtype), np.array(slots), axis=0)
         return lambda turn: (ops.take(kernels, turn, axis=0), None)
 
     def similarity(self) -> np.ndarray:
@@ -113,6 +114,6 @@ class KernelBank(keras.Layer):
             threshold: float in 0..1.
 
         Returns:
-            A `Fold` to a scaled `HardSharing`.
+            A `Fold` to a `HardSharing`, scaled unless every scale is one.
         """
         raise NotImplementedError

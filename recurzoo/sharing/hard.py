@@ -63,6 +63,8 @@ def partly(index: Iterable[int]) -> HardSharing:
 class HardBank(KernelBank):
     """Holds the kernels that `HardSharing` deals out: `templates` (kernels, h, w, in, out), `scale` (slots,)."""
 
+    sharing: HardSharing
+
     def build(self, input_shape: Any = None) -> None:
         self.templates = self.add_templates(max(self.sharing.index) + 1)
         self.scale = None
@@ -114,11 +116,13 @@ def fold_vectors(
         vectors: array `(slots, n)`, what the scales are measured on; the kernels themselves by default.
 
     Returns:
-        A `Fold`.
+        A `Fold`, scaled unless every scale is one.
     """
     vectors = kernels.reshape(len(kernels), -1) if vectors is None else vectors
     leader_of = group_by_similarity(similarity, threshold)
     leaders = sorted(set(leader_of))
-    scale = [vectors[i] @ vectors[c] / max(vectors[c] @ vectors[c], 1e-30) for i, c in enumerate(leader_of)]
+    pairs = enumerate(leader_of)
+    scale = np.array([vectors[i] @ vectors[c] / max(vectors[c] @ vectors[c], 1e-30) for i, c in pairs], "float32")
     index = tuple(leaders.index(leader) for leader in leader_of)
-    return Fold(HardSharing(index, scaled=True), kernels[leaders], np.array(scale, "float32"))
+    scaled = bool(np.any(scale != 1))
+    return Fold(HardSharing(index, scaled), kernels[leaders], scale if scaled else None)

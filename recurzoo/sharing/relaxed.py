@@ -37,6 +37,8 @@ class RelaxedSharing(Sharing):
 class RelaxedBank(KernelBank):
     """Holds `templates` (slots, height, width, in, out), and the current `pull`, which is not trained."""
 
+    sharing: RelaxedSharing
+
     def build(self, input_shape: Any = None) -> None:
         self.templates = self.add_templates(self.slots, regularizer=self._distance_to_mean)
         self.pull = self.add_weight(

@@ -20,9 +20,9 @@ def absolute_cosines(vectors: Any) -> Any:
     Returns:
         A tensor `(slots, slots)` of values in 0..1; rows of zeros are similar to nothing.
     """
-    norms = ops.sqrt(ops.sum(ops.square(vectors), axis=1, keepdims=True))
-    # Not `ops.norm`: its gradient at a row of zeros is NaN. The floor is far under any trained norm.
-    unit = vectors / ops.maximum(norms, 1e-12)
+    squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
+    # Replaced before the root is taken: at a row of zeros the root's gradient would be NaN.
+    unit = vectors / ops.sqrt(ops.where(squares > 0, squares, ops.ones_like(squares)))
     return ops.abs(ops.matmul(unit, ops.transpose(unit)))
 
 

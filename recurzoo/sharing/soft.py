@@ -30,7 +30,7 @@ class SoftSharing(Sharing):
     recurrence: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.num_templates < 1 or self.recurrence < 0:
+        if not isinstance(self.num_templates, int) or self.num_templates < 1 or self.recurrence < 0:
             raise ValueError(
                 "A soft sharing needs at least one template and a recurrence of zero or more. "
                 f"Received: num_templates={self.num_templates}, recurrence={self.recurrence}"
@@ -39,13 +39,16 @@ class SoftSharing(Sharing):
     def bank(self, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any) -> SoftBank:
         if self.num_templates > slots:
             raise ValueError(
-                f"{slots} convolutions can share at most {slots} templates. Received: num_templates={self.num_templates}"
+                f"{slots} convolutions can share at most {slots} templates. "
+                f"Received: num_templates={self.num_templates}"
             )
         return SoftBank(self, slots, kernel_shape, **kwargs)
 
 
 class SoftBank(KernelBank):
     """Holds `templates` (k, height, width, in, out) and `coefficients` (slots, k), which start orthogonal: AᵀA = I."""
+
+    sharing: SoftSharing
 
     def build(self, input_shape: Any = None) -> None:
         # Mixed in float32 whatever the precision of the convolutions: coefficients rounded to 8 bits would all move.
@@ -61,8 +64,7 @@ class SoftBank(KernelBank):
 
     def kernels(self) -> Any:
         templates = ops.reshape(self.templates, (self.sharing.num_templates, -1))
-        kernels = ops.matmul(self.coefficients, templates)
-        return ops.reshape(ops.cast(kernels, self.compute_dtype), (self.slots, *self.kernel_shape))
+        return ops.reshape(ops.matmul(self.coefficients, templates), (self.slots, *self.kernel_shape))
 
     def similarity(self) -> np.ndarray:
         return ops.convert_to_numpy(absolute_cosines(ops.convert_to_numpy(self.coefficients)))

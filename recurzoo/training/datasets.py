@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recurzoo.images import IMAGE_SUFFIXES, decode
+from recurzoo.images import IMAGE_SUFFIXES, decode, resize
 
+JPEG_NOTE = "decoded from JPEG files: a lossy copy, where the originals are not JPEG"
 TEST_FOLDERS = ("test", "val", "validation")
 
 
@@ -48,14 +49,14 @@ class ImageData:
     Attributes:
         source: what it was read from, in words that hold on any machine.
         class_names: names of the classes, in the order of the labels.
-        train: training images; None if only the test images were asked for.
+        train: training images; none at all if only the test images were asked for.
         test: test images.
         note: what stands between these images and the original ones, if anything does.
     """
 
     source: str
     class_names: tuple[str, ...]
-    train: Split | None
+    train: Split
     test: Split
     note: str | None = None
 
@@ -69,12 +70,12 @@ class ImageData:
         if set(wanted) != set(self.class_names):
             missing, extra = sorted(set(wanted) - set(self.class_names)), sorted(set(self.class_names) - set(wanted))
             raise ValueError(
-                f"The data's classes are not the checkpoint's: it lacks {missing or 'none'} and has {extra or 'none'} more. "
-                f"Received: {self.source}; rename its class folders, or give the model a new head with num_classes"
+                f"The data's classes are not the checkpoint's: it lacks {missing or 'none'} and has {extra or 'none'} "
+                f"more. Received: {self.source}; rename its folders, or load a new head with num_classes"
             )
         order = np.array([wanted.index(name) for name in self.class_names])
-        train = self.train and replace(self.train, labels=order[self.train.labels])
-        return replace(self, class_names=wanted, train=train, test=replace(self.test, labels=order[self.test.labels]))
+        train, test = (replace(split, labels=order[split.labels]) for split in (self.train, self.test))
+        return replace(self, class_names=wanted, train=train, test=test)
 
 
 def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int | None = None) -> ImageData:
@@ -106,6 +107,10 @@ def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int 
     return replace(data, test=Split(data.test.images[chosen], data.test.labels[chosen]))
 
 
+def _nothing(size: tuple[int, int]) -> Split:
+    return Split(np.zeros((0, *size, 3), "uint8"), np.zeros(0, "int32"))
+
+
 def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
     if not root.is_dir():
         raise ValueError(
@@ -114,9 +119,10 @@ def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
         )
     test_root = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
     if test_root is None or (train and not (root / "train").is_dir()):
+        found = sorted(child.name for child in root.iterdir())[:10]
         raise ValueError(
-            f"A data folder holds train/CLASS/ and test/CLASS/ (or val, validation). Received: {str(root)!r}, which has "
-            f"{sorted(child.name for child in root.iterdir())[:10]}"
+            "A data folder holds train/CLASS/ and test/CLASS/ (or val, validation). "
+            f"Received: {str(root)!r}, which has {found}"
         )
     class_names = tuple(sorted(child.name for child in test_root.iterdir() if child.is_dir()))
     if train:
@@ -140,9 +146,10 @@ def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
         labels = np.array([label for _, label in files], "int32")
         return Split(_decoded_once([path for path, _ in files], size), labels)
 
-    images = ImageData(f"image folder {root.name}", class_names, read(root / "train") if train else None, read(test_root))
+    train_split = read(root / "train") if train else _nothing(size)
     lossy = any(test_root.glob("*/*.[jJ][pP]*[gG]"))
-    return replace(images, note="decoded from JPEG files, a lossy copy where the originals are not JPEG" if lossy else None)
+    source = f"image folder {root.resolve().name}"
+    return ImageData(source, class_names, train_split, read(test_root), JPEG_NOTE if lossy else None)
 
 
 def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
@@ -164,22 +171,25 @@ def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
 
 
 def _digits(size: tuple[int, int], train: bool) -> ImageData:
-    from PIL import Image
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype("uint8")
-    resized = [Image.fromarray(image).convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC) for image in grey]
     parts = train_test_split(
-        np.stack([np.asarray(image) for image in resized]),
+        np.stack([resize(np.repeat(image[..., None], 3, axis=2), size) for image in grey]),
         digits.target.astype("int32"),
         test_size=0.2,
         stratify=digits.target,
         random_state=0,
     )
     class_names = tuple(str(name) for name in digits.target_names)
-    return ImageData("scikit-learn digits", class_names, Split(parts[0], parts[2]) if train else None, Split(parts[1], parts[3]))
+    return ImageData(
+        "scikit-learn digits",
+        class_names,
+        Split(parts[0], parts[2]) if train else _nothing(size),
+        Split(parts[1], parts[3]),
+    )
 
 
 def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageData:
@@ -195,7 +205,9 @@ def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageD
     splits = builder.info.splits
     test = next((part for part in TEST_FOLDERS if part in splits and splits[part].num_examples), None)
     if test is None or (train and "train" not in splits):
-        raise ValueError(f"A TensorFlow data set needs the splits train and test. Received: {name!r} with {sorted(splits)}")
+        raise ValueError(
+            f"A TensorFlow data set needs the splits train and test. Received: {name!r} with {sorted(splits)}"
+        )
 
     def read(part: str) -> Split:
         # Undecoded, so that Pillow decodes these images as it does all others.
@@ -205,6 +217,6 @@ def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageD
         return Split(images, np.array([example["label"] for example in examples], "int32"))
 
     names = tuple(builder.info.features["label"].names)
-    return ImageData(f"TensorFlow Datasets {builder.info.full_name}", names, read("train") if train else None, read(test))
-
-
+    return ImageData(
+        f"TensorFlow Datasets {builder.info.full_name}", names, read("train") if train else _nothing(size), read(test)
+    )

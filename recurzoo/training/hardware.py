@@ -14,7 +14,9 @@ PACKAGES = ("recurzoo", "keras", "tensorflow", "jax", "torch", "numpy")
 
 def describe_hardware() -> str:
     """The accelerator, if the backend has one, or else the processor and its cores."""
-    processor = f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
+    processor = (
+        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
+    )
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -30,7 +32,9 @@ def describe_hardware() -> str:
     if backend == "torch":
         import torch
 
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else processor
+        return (
+            f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else processor
+        )
     return processor
 
 

@@ -82,8 +82,9 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         if self.schedule.kind == "steps":
-            starts = ops.convert_to_tensor([e * self.steps_per_epoch for e in self.schedule.epochs] or [math.inf], "float32")
-            passed = ops.sum(ops.cast(step >= starts, "float32"))
+            # A start after the run's end, so that there is a list to compare with also where the rate never steps.
+            starts = [epoch * self.steps_per_epoch for epoch in (*self.schedule.epochs, self.epochs + 1)]
+            passed = ops.sum(ops.cast(step >= ops.convert_to_tensor(starts, "float32"), "float32"))
             return self.peak * self.schedule.factor**passed
         done = step / (self.epochs * self.steps_per_epoch)
         left = ops.clip((1 - done) / (1 - self.schedule.warmup), 0, 1)

@@ -63,7 +63,10 @@ def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
         variables: Keras variables; their order is their key.
         progress: `Progress`.
     """
-    arrays = {_key(number, variable): np.asarray(keras.ops.convert_to_numpy(variable)) for number, variable in enumerate(variables)}
+    arrays = {
+        _key(number, variable): np.asarray(keras.ops.convert_to_numpy(variable))
+        for number, variable in enumerate(variables)
+    }
     part = path.with_name(path.name + ".part")
     notes = {"recipe": progress.recipe, "rows": progress.rows, "seconds": progress.seconds}
     save_file(arrays, part, metadata={"progress": json.dumps(notes)})
@@ -90,8 +93,8 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
             if progress.recipe != recipe:
                 changed = sorted(key for key in recipe | progress.recipe if recipe.get(key) != progress.recipe.get(key))
                 raise ValueError(
-                    f"A run resumes with the recipe it began with. Received: another {', '.join(changed)} than in {path}; "
-                    "leave --resume out and give another folder to start anew"
+                    f"A run resumes with the recipe it began with. Received: another {', '.join(changed)} than in "
+                    f"{path}; leave --resume out and give another folder to start anew"
                 )
             keys = [_key(number, variable) for number, variable in enumerate(variables)]
             if set(keys) != set(file.keys()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recurzoo.registry.names import UnknownNameError
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -138,11 +141,13 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         A `Recipe`.
 
     Raises:
-        ValueError: if there is no such recipe, or it is not well-formed.
+        UnknownNameError: if there is no such recipe; a ValueError.
+        ValueError: if it is not well-formed.
     """
     if name not in list_recipes() and not Path(name).is_file():
-        raise ValueError(
-            f"There is no such recipe. Received: {name!r}; give a TOML file or one of {', '.join(list_recipes())}"
+        near = difflib.get_close_matches(name, list_recipes(), n=3, cutoff=0.3)
+        raise UnknownNameError(
+            f"There is no such recipe. Received: {name!r}; give a TOML file or a recipe such as {', '.join(near)}"
         )
     table = _read(name)
     if name not in list_recipes():

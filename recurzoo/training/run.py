@@ -73,7 +73,9 @@ def train(
         raise ValueError(f"There is a run in this folder. Received: {str(out)!r}; resume it, or give another folder")
     images = load_data(data, (recipe.image_size, recipe.image_size))
     if len(images.train) < recipe.batch_size:
-        raise ValueError(f"A batch is at most all {len(images.train)} training images. Received: batch_size={recipe.batch_size}")
+        raise ValueError(
+            f"A batch is at most all {len(images.train)} training images. Received: batch_size={recipe.batch_size}"
+        )
     out.mkdir(parents=True, exist_ok=True)
 
     keras.utils.set_random_seed(recipe.seed)
@@ -139,7 +141,7 @@ def _create(recipe: Recipe, images: ImageData, precision: str) -> ZooModel:
 
 
 def channel_statistics(recipe: Recipe, images: ImageData) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation of the pixels in 0..1: the published ones of a known data set, else the images' own."""
+    """Mean and standard deviation of pixels in 0..1: the published ones of a known data set, else the images' own."""
     facts = dataset_facts(recipe.dataset)
     if facts is not None and facts.mean:
         return {"mean": facts.mean, "std": facts.std}

@@ -69,7 +69,9 @@ def make_trainer(recipe: Recipe, network: keras.Model, images: np.ndarray, fill:
     return trainer
 
 
-def train_epoch(trainer: Trainer, recipe: Recipe, labels: np.ndarray, classes: int, epoch: int, callbacks: Any = ()) -> Any:
+def train_epoch(
+    trainer: Trainer, recipe: Recipe, labels: np.ndarray, classes: int, epoch: int, callbacks: Any = ()
+) -> Any:
     """Train for one epoch; the order of the images depends on seed and epoch only.
 
     Args:

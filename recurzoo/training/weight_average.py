@@ -11,7 +11,7 @@ from keras import ops
 class WeightAverage(keras.layers.Layer):
     """Follows a model's variables, normalisation statistics included: `average = d * average + (1 - d) * weight`.
 
-    It is updated inside the training step, so it is compiled with it; Keras' own `use_ema` breaks a second `fit` on JAX.
+    It is updated inside the training step, and compiled with it; Keras' own `use_ema` breaks a second `fit` on JAX.
     While `decay` is 0 it just equals the weights.
 
     Args:
@@ -40,7 +40,8 @@ class WeightAverage(keras.layers.Layer):
     def copy_to(self, model: keras.Model) -> None:
         """Give another model of the same architecture the averaged weights."""
         for average, weight in zip(self.averages, floating_variables(model), strict=True):
-            weight.assign(average)
+            # A copy: on JAX a model may give away the memory of its variables.
+            weight.assign(ops.copy(average))
 
 
 def floating_variables(model: keras.Model) -> list[Any]:

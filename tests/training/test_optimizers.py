@@ -69,7 +69,11 @@ def test_warm_up_then_fall_to_zero(kind, half):
 
 def test_clipping_by_value():
     recipe = Recipe(
-        name="r", architecture="a", dataset="d", epochs=1, optimizer={"learning_rate": 1.0, "momentum": 0.0, "clip_value": 0.1}
+        name="r",
+        architecture="a",
+        dataset="d",
+        epochs=1,
+        optimizer={"learning_rate": 1.0, "momentum": 0.0, "clip_value": 0.1},
     )
     optimizer = make_optimizer(recipe, 10)
     weight = keras.Variable(np.zeros(2, "float32"), name="kernel")

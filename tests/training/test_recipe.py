@@ -14,8 +14,17 @@ def test_every_recipe_that_ships(name):
 def test_the_papers_recipe():
     """Savarese & Maire (2019), section 4.1, and the tables' stars and cutout."""
     recipe = load_recipe("swrn-28-10-2.cifar10.paper")
-    assert (recipe.epochs, recipe.batch_size, recipe.schedule.epochs, recipe.schedule.factor) == (200, 128, (60, 120, 160), 0.2)
-    assert (recipe.optimizer.learning_rate, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (0.1, 0.9, 5e-4)
+    assert (recipe.epochs, recipe.batch_size, recipe.schedule.epochs, recipe.schedule.factor) == (
+        200,
+        128,
+        (60, 120, 160),
+        0.2,
+    )
+    assert (recipe.optimizer.learning_rate, recipe.optimizer.momentum, recipe.optimizer.weight_decay) == (
+        0.1,
+        0.9,
+        5e-4,
+    )
     assert recipe.optimizer.nesterov
     assert (recipe.augmentation.flip, recipe.augmentation.crop, recipe.augmentation.cutout) == (True, 4, 0)
     assert load_recipe("swrn-28-10-2.cifar10.paper-dropout").model == {"dropout": 0.3}
@@ -24,7 +33,8 @@ def test_the_papers_recipe():
 
 def test_changes():
     recipe = load_recipe(
-        "swrn-22-1-2.cifar10.fast", ["epochs=3", "optimizer.learning_rate=0.05", "architecture=swrn-16-1-1", "model.dropout=0.1"]
+        "swrn-22-1-2.cifar10.fast",
+        ["epochs=3", "optimizer.learning_rate=0.05", "architecture=swrn-16-1-1", "model.dropout=0.1"],
     )
     assert (recipe.epochs, recipe.optimizer.learning_rate, recipe.architecture) == (3, 0.05, "swrn-16-1-1")
     assert recipe.model == {"dropout": 0.1}

@@ -14,7 +14,9 @@ LABELS = np.arange(8) % 10
 def small_trainer():
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype("uint8")
-    recipe = Recipe(name="r", architecture="a", dataset="d", epochs=4, batch_size=8, average={"decay": 0.75, "last": 0.5})
+    recipe = Recipe(
+        name="r", architecture="a", dataset="d", epochs=4, batch_size=8, average={"decay": 0.75, "last": 0.5}
+    )
     return recipe, make_trainer(recipe, SWRN(16, 1, 2, input_shape=(8, 8, 3)), images, (0, 0, 0))
 
 
@@ -29,7 +31,9 @@ def test_average_follows_the_weights_over_several_fits():
         # One step an epoch: the average sees the weights before the step.
         before = weights(trainer.network)
         decay = 0.75 if epoch >= 2 else 0.0
-        expected = before if expected is None else [decay * e + (1 - decay) * w for e, w in zip(expected, before, strict=True)]
+        expected = (
+            before if expected is None else [decay * e + (1 - decay) * w for e, w in zip(expected, before, strict=True)]
+        )
         train_epoch(trainer, recipe, LABELS, 10, epoch)
     trainer.average.copy_to(trainer.network)
     for got, wanted in zip(weights(trainer.network), expected, strict=True):

@@ -1,0 +1,23 @@
+"""`recurzoo benchmark`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recurzoo.commands.options import Json
+from recurzoo.reports import Report
+
+
+def benchmark_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An architecture.")],
+    against: Annotated[str | None, typer.Option("--against", help="Another, to compare with.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a step.")] = 32,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, help="Interleaved timings of each task.")] = 20,
+    json: Json = False,
+) -> Report:
+    """Time training and prediction, as ratios and as a share of the machine's peak."""
+    from recurzoo.benchmarking import benchmark
+
+    return benchmark(name, against, batch, pairs)

@@ -1,0 +1,69 @@
+"""`recurzoo fold` and `recurzoo export`: from a trained network to a small file."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recurzoo.commands.options import Json, Name, OptionalData
+from recurzoo.reports import Report
+
+
+class Format(StrEnum):
+    """Formats of export."""
+
+    ONNX = "onnx"
+    LITERT = "litert"
+    SAVED_MODEL = "saved_model"
+
+
+def fold_(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the folded checkpoint.")],
+    threshold: Annotated[float, typer.Option("--threshold", help="Similarity from which kernels are tied.")] = 0.9,
+    data: OptionalData = None,
+    json: Json = False,
+) -> Report:
+    """Tie similar kernels, so that loops appear; with --data, measure accuracy and normalisation statistics anew."""
+    from recurzoo.folding import fold
+    from recurzoo.registry import checkpoint
+    from recurzoo.registry.loading import load
+    from recurzoo.registry.shelf import find_folder
+    from recurzoo.training.datasets import load_data
+    from recurzoo.training.evaluation import test_metrics
+
+    record = checkpoint.read_record(find_folder(name))
+    model = load(name)
+    if data is None:
+        folded = fold(model, threshold)
+        metrics = {}
+    else:
+        images = load_data(data, model.input_shape[1:3])
+        images = images.relabelled(record.class_names) if record.class_names else images
+        train, test = ((split.images, split.labels) for split in (images.train, images.test))
+        folded = fold(model, threshold, test, train)
+        metrics = test_metrics(folded, images.test)
+    report = folded.fold_report
+    recipe = {**record.recipe, "folded": {"from": record.name, "threshold": threshold}}
+    checkpoint.save(folded, out, dataclasses.replace(record, name=out.name, recipe=recipe, metrics=metrics))
+    return report
+
+
+def export_(
+    name: Name,
+    format: Annotated[Format, typer.Option("--format", help="The file's format.")],
+    out: Annotated[Path, typer.Option("--out", help="The file, or the folder of a SavedModel.")],
+    materialize: Annotated[
+        bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
+    ] = False,
+    json: Json = False,
+) -> Report:
+    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes."""
+    from recurzoo.exporting import export
+    from recurzoo.registry.loading import load
+
+    return export(load(name), out, format.value, materialize)

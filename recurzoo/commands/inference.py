@@ -1,0 +1,123 @@
+"""`recurzoo predict` and `recurzoo evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+
+from recurzoo.commands.options import Data, Json, Name
+from recurzoo.reports import Report
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class and its probability."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model takes an image for, the likeliest first."""
+
+    image: str
+    guesses: tuple[Guess, ...]
+
+
+@dataclass(frozen=True)
+class Predictions(Report):
+    """What `recurzoo predict` gives."""
+
+    model: str
+    predictions: tuple[Prediction, ...]
+
+    def __rich__(self) -> RenderableType:
+        table = Table("image", "class", "probability", box=None, pad_edge=False)
+        for prediction in self.predictions:
+            for number, guess in enumerate(prediction.guesses):
+                table.add_row("" if number else prediction.image, guess.label, f"{guess.probability:.1%}")
+        return table
+
+
+@dataclass(frozen=True)
+class Evaluation(Report):
+    """What `recurzoo evaluate` measured, and what the checkpoint's record says of the same images, if it does."""
+
+    model: str
+    data: str
+    note: str | None
+    images: int
+    accuracy: float
+    loss: float
+    recorded_accuracy: float | None
+
+    def __rich__(self) -> RenderableType:
+        lines = [f"{self.model}: {self.accuracy:.2%} of {self.images} test images, loss {self.loss:.4f} ({self.data})"]
+        if self.note:
+            lines.append(f"images: {self.note}")
+        if self.recorded_accuracy is not None:
+            lines.append(f"recorded for the same images: {self.recorded_accuracy:.2%}")
+        return "\n".join(lines)
+
+
+def predict_(
+    name: Name,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
+    json: Json = False,
+) -> Report:
+    """Classify images."""
+    import numpy as np
+    from keras import ops
+
+    from recurzoo.images import decode
+    from recurzoo.registry.checkpoint import read_record
+    from recurzoo.registry.loading import load
+    from recurzoo.registry.shelf import find_folder
+
+    record = read_record(find_folder(name))
+    model = load(name)
+    size = model.input_shape[1:3]
+    if None in size:
+        raise ValueError(f"The model has no fixed image size; load it in Python. Received: {name!r} with {size}")
+    pixels = np.stack([decode(path, size) for path in images])
+    probabilities = ops.convert_to_numpy(ops.softmax(model.predict(pixels, verbose=0)))
+    labels = record.class_names or tuple(map(str, range(probabilities.shape[1])))
+    return Predictions(
+        record.name,
+        tuple(
+            Prediction(str(path), tuple(Guess(labels[i], float(row[i])) for i in np.argsort(-row)[:top]))
+            for path, row in zip(images, probabilities, strict=True)
+        ),
+    )
+
+
+def evaluate_(
+    name: Name,
+    data: Data,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
+    json: Json = False,
+) -> Report:
+    """Measure a checkpoint's accuracy on a data set's test images."""
+    from recurzoo.registry.checkpoint import read_record
+    from recurzoo.registry.loading import load
+    from recurzoo.registry.shelf import find_folder
+    from recurzoo.training.datasets import load_data
+    from recurzoo.training.evaluation import evaluate_classifier
+
+    record = read_record(find_folder(name))
+    model = load(name)
+    images = load_data(data, model.input_shape[1:3], train=False, limit=limit)
+    if record.class_names:
+        images = images.relabelled(record.class_names)
+    measured = evaluate_classifier(model, images.test)
+    same = record.metrics.get("test_fingerprint") == images.test.fingerprint
+    recorded = record.metrics.get("test_accuracy") if same else None
+    accuracy, loss = measured["accuracy"], measured["loss"]
+    return Evaluation(record.name, images.source, images.note, len(images.test), accuracy, loss, recorded)

@@ -1,0 +1,13 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo, or the path of a checkpoint's folder.")]
+_data = typer.Option("--data", help="tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ of images.")
+Data = Annotated[str, _data]
+OptionalData = Annotated[str | None, _data]

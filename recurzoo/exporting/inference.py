@@ -1,0 +1,131 @@
+"""A model's inference as a TensorFlow function that keeps every kernel single."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from recurzoo.layers import Stage
+from recurzoo.sharing import HardBank, KernelBank, SoftBank
+
+INPUT, OUTPUT = "images", "logits"
+
+
+class SharedKernels:
+    """The kernels that several convolutions use, as arguments of the traced function instead of constants of its graph.
+
+    Exporters fold a normalisation or a scale that follows a convolution into its kernel, once a convolution, and so
+    write a shared kernel many times. They cannot fold into what is not constant yet: the arguments become constants
+    of the file only after its conversion.
+
+    Args:
+        model: a Keras model; its banks with fewer templates than slots, or with scales, take part.
+        layout: the order in which the format stores the axes `(height, width, in, out)` of a kernel.
+    """
+
+    def __init__(self, model: keras.Model, layout: Sequence[int]):
+        self._to_keras = tuple(int(axis) for axis in np.argsort(layout))
+        self._names: dict[KernelBank, list[str]] = {}
+        self.arrays: dict[str, np.ndarray] = {}
+        for bank in _layers(model, KernelBank):
+            templates = keras.ops.convert_to_numpy(bank.templates)
+            # Where nothing is shared, folding costs no bytes; but TensorFlow's optimiser, which ONNX conversion goes
+            # through, aborts the process where a scalar scale follows a constant kernel.
+            if len(templates) == bank.slots and getattr(bank, "scale", None) is None:
+                continue
+            templates = np.ascontiguousarray(templates.transpose(0, *(axis + 1 for axis in layout)))
+            number = len(self._names)
+            if isinstance(bank, HardBank):
+                arrays = {f"bank_{number}_kernel_{i}": kernel for i, kernel in enumerate(templates)}
+            elif isinstance(bank, SoftBank):
+                arrays = {f"bank_{number}_templates": templates}
+            else:
+                continue
+            self._names[bank] = list(arrays)
+            self.arrays.update(arrays)
+
+    @contextmanager
+    def served(self, arguments: dict[str, Any]) -> Iterator[None]:
+        """While active, the banks serve the given tensors."""
+        with ExitStack() as stack:
+            for bank, names in self._names.items():
+                serve = self._serve_hard if isinstance(bank, HardBank) else self._serve_soft
+                # Not as plain attributes: Keras would track them.
+                object.__setattr__(bank, "serve", serve(bank, [arguments[name] for name in names]))
+                stack.callback(object.__delattr__, bank, "serve")
+            yield
+
+    def _serve_hard(self, bank: HardBank, kernels: list[Any]) -> Callable[[], list[tuple[Any, Any]]]:
+        def serve() -> list[tuple[Any, Any]]:
+            turned = [keras.ops.transpose(kernel, self._to_keras) for kernel in kernels]
+            scale = bank.scale
+            factors = [None] * bank.slots if scale is None else keras.ops.unstack(keras.ops.convert_to_tensor(scale))
+            return [(turned[kernel], factor) for kernel, factor in zip(bank.sharing.index, factors, strict=True)]
+
+        return serve
+
+    def _serve_soft(self, bank: SoftBank, templates: list[Any]) -> Callable[[], list[tuple[Any, Any]]]:
+        def serve() -> list[tuple[Any, Any]]:
+            # Mixed in the file's own layout: a transposition of every kernel at every run would cost more than the mix.
+            mixed = keras.ops.tensordot(bank.coefficients, templates[0], 1)
+            return [
+                (keras.ops.transpose(kernel, self._to_keras), None)
+                for kernel in keras.ops.unstack(mixed, num=bank.slots)
+            ]
+
+        return serve
+
+
+def inference_function(model: keras.Model, shared: SharedKernels | None = None) -> Any:
+    """Trace `model(images, training=False)` for float32 images of any batch size.
+
+    Args:
+        model: a Keras model of one input and one output.
+        shared: the kernels to take as further arguments; None for none.
+
+    Returns:
+        A `tf.function` of one signature, from `images` (and the shared kernels) to `{"logits": tensor}`.
+    """
+    import tensorflow as tf
+
+    arrays = {} if shared is None else shared.arrays
+    images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, INPUT)
+    kernels = [tf.TensorSpec(array.shape, tf.float32, name) for name, array in arrays.items()]
+
+    def infer(images: Any, *kernels: Any) -> dict[str, Any]:
+        with ExitStack() as stack:
+            if shared is not None:
+                stack.enter_context(shared.served(dict(zip(arrays, kernels, strict=True))))
+            stack.enter_context(_unrolled(model))
+            return {OUTPUT: model(images, training=False)}
+
+    return tf.function(infer, input_signature=[images, *kernels])
+
+
+def variables_read(model: keras.Model, function: Any) -> list[keras.Variable]:
+    """The variables of a model that its inference reads, each once."""
+    captured = {id(external) for external, _ in function.get_concrete_function().graph.captures}
+    found = {id(variable): variable for variable in model.variables if id(variable.value.handle) in captured}
+    return list(found.values())
+
+
+@contextmanager
+def _unrolled(model: keras.Model) -> Iterator[None]:
+    # Loops would keep kernels single too, but runtimes are slow at them.
+    stages = list(_layers(model, Stage))
+    before = [stage.unroll for stage in stages]
+    try:
+        for stage in stages:
+            stage.unroll = True
+        yield
+    finally:
+        for stage, was in zip(stages, before, strict=True):
+            stage.unroll = was
+
+
+def _layers(model: keras.Model, kind: type) -> Iterator[Any]:
+    return (layer for layer in model._flatten_layers() if isinstance(layer, kind))

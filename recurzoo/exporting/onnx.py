@@ -1,0 +1,65 @@
+"""ONNX, as ONNX Runtime runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from recurzoo.exporting.inference import INPUT, OUTPUT, SharedKernels, inference_function
+from recurzoo.exporting.runtime import Runtime
+
+OPSET = 18
+# (out, in, height, width)
+LAYOUT = (3, 2, 0, 1)
+
+
+def write(model: keras.Model, path: Path) -> None:
+    """Write a file of one graph, without loops.
+
+    ONNX Runtime folds, when it loads the file, what the file keeps apart for its size.
+    """
+    import onnx
+    import tf2onnx
+
+    shared = SharedKernels(model, LAYOUT)
+    function = inference_function(model, shared)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
+    graph = proto.graph
+    images = [value for value in graph.input if value.name not in shared.arrays]
+    del graph.input[:]
+    graph.input.extend(images)
+    graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in shared.arrays.items())
+    _shorten_names(graph, keep={INPUT, OUTPUT, *shared.arrays})
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _shorten_names(graph: Any, keep: set[str]) -> None:
+    """Number the tensors: in a deep and narrow net, names of layers and scopes would take more bytes than kernels."""
+    made = [*(tensor.name for tensor in graph.initializer), *(name for node in graph.node for name in node.output)]
+    short = {name: str(number) for number, name in enumerate(made) if name and name not in keep}
+    for tensor in graph.initializer:
+        tensor.name = short.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [short.get(name, name) for name in node.input]
+        node.output[:] = [short.get(name, name) for name in node.output]
+    # Shapes of tensors by their old names; a runtime infers them anew.
+    del graph.value_info[:]
+
+
+def load(path: Path) -> Runtime:
+    """Load a file into ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return session.run([OUTPUT], {INPUT: images})[0]
+
+    # Sizes the file leaves open have names or None.
+    shape = tuple(size if isinstance(size, int) else None for size in session.get_inputs()[0].shape[1:])
+    return Runtime(f"onnxruntime {onnxruntime.__version__}", shape, run)

@@ -1,0 +1,111 @@
+"""Batch-normalisation statistics measured anew, for a network whose kernels have changed under them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from recurzoo.layers import Stage, StepNormalization
+
+
+def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
+    """Give every step normalisation the statistics of these images, in place.
+
+    Images run through the network in random, fixed order, normalised batch by batch as in training, but with dropout and
+    stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together. Where all steps share one
+    pair of statistics, it becomes the average over steps. Nothing else changes; if anything fails, nothing at all.
+
+    Args:
+        model: a Keras model, changed in place; frozen normalisations are measured too.
+        images: array `(images, height, width, channels)`, pixels in 0..255, from the training set.
+        batch_size: int, images a batch at most. As in training, larger batches give deeper steps truer statistics.
+
+    Raises:
+        ValueError: if there are no images, the batch size is not positive, or the model has nothing to measure or has
+            Keras' own `BatchNormalization`.
+
+    Example:
+        >>> folded = recurzoo.fold(model, threshold=0.8)
+        >>> recurzoo.reestimate_batch_norm(folded, training_images)
+    """
+    images = np.asarray(images)
+    if batch_size < 1 or len(images) < 1:
+        raise ValueError(
+            "Statistics are measured on at least one image, in batches of at least one. "
+            f"Received: {len(images)} images, batch_size={batch_size}"
+        )
+    layers = list(model._flatten_layers(include_self=False))
+    normalizations: list[Any] = [
+        layer for layer in layers if isinstance(layer, StepNormalization) and layer.moving_mean is not None
+    ]
+    foreign = [layer.name for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if foreign or not normalizations:
+        raise ValueError(
+            "Only models whose normalisations are all StepNormalization layers with statistics can be measured anew. "
+            f"Received: {model.name!r} with {len(normalizations)} of these, and BatchNormalization layers {foreign}"
+        )
+    measured = {id(layer): _Statistics() for layer in normalizations}
+    with _observing(layers, measured):
+        # Shuffled, since a folder's images come class by class, and batches of one class would normalise it away; and
+        # split evenly, since a small last batch would be an odd one.
+        order = np.random.default_rng(0).permutation(len(images))
+        for indices in np.array_split(order, math.ceil(len(images) / batch_size)):
+            batch = images[indices]
+            for statistics in measured.values():
+                statistics.weight = len(batch)
+            model(ops.convert_to_tensor(batch), training=False)
+    tables = [(layer, *measured[id(layer)].tables(layer)) for layer in normalizations]
+    for layer, mean, variance in tables:
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
+
+
+class _Statistics:
+    """Adds up one layer's statistics over batches, step by step."""
+
+    def __init__(self) -> None:
+        self.weight = 0
+        self.sums: dict[int, np.ndarray] = {}
+
+    def add(self, step: int, mean: Any, variance: Any) -> None:
+        mean = ops.convert_to_numpy(mean).astype("float64")
+        square = ops.convert_to_numpy(variance).astype("float64") + mean**2
+        moments = self.weight * np.stack([np.ones_like(mean), mean, square])
+        self.sums[step] = self.sums.get(step, 0) + moments
+
+    def tables(self, layer: StepNormalization) -> tuple[np.ndarray, np.ndarray]:
+        """What the layer's mean and variance become; rows of steps that did not run stay."""
+        means, variances = ops.convert_to_numpy(layer.moving_mean), ops.convert_to_numpy(layer.moving_variance)
+        means, variances = np.array(means), np.array(variances)
+        by_step = {step: moments[1:] / moments[0] for step, moments in self.sums.items()}
+        for row in range(len(means)):
+            # One row for all steps, or one each.
+            seen = [moments for step, moments in by_step.items() if len(means) == 1 or step == row]
+            if seen:
+                means[row] = np.mean([mean for mean, _ in seen], axis=0)
+                variances[row] = np.mean([np.maximum(square - mean**2, 0) for mean, square in seen], axis=0)
+        return means, variances
+
+
+@contextmanager
+def _observing(layers: list[keras.Layer], measured: dict[int, _Statistics]) -> Iterator[None]:
+    # Inside a real loop the step is a tensor, and statistics could not leave it.
+    looped = [layer for layer in layers if isinstance(layer, Stage) and not layer.unroll]
+    normalizations = [layer for layer in layers if id(layer) in measured]
+    try:
+        for stage in looped:
+            stage.unroll = True
+        for layer in normalizations:
+            layer.observer = measured[id(layer)].add
+        yield
+    finally:
+        for stage in looped:
+            stage.unroll = False
+        for layer in normalizations:
+            layer.observer = None

@@ -1,0 +1,85 @@
+"""The catalog: known architectures, the papers' figures, data sets; TOML files beside this module."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from importlib import resources
+from typing import Any
+
+from recurzoo.registry.names import FAMILIES, Architecture, parse
+from recurzoo.registry.spec import ArchitectureFacts, DatasetFacts, FamilyFacts, Figure
+
+
+@functools.cache
+def families() -> dict[str, FamilyFacts]:
+    """Every family's facts, by its name."""
+    return {family.name: FamilyFacts.from_dict(_read(family.name)) for family in FAMILIES}
+
+
+@functools.cache
+def _datasets() -> dict[str, DatasetFacts]:
+    return {name: DatasetFacts.from_dict(facts) for name, facts in _read("datasets").items()}
+
+
+def _read(name: str) -> dict[str, Any]:
+    file = resources.files("recurzoo.registry").joinpath("catalog", f"{name}.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def architecture_names() -> list[str]:
+    """The catalogued architectures, sorted."""
+    return sorted(name for family in families().values() for name in family.architectures)
+
+
+def architecture(name: str) -> Architecture:
+    """Read an architecture's name, catalogued or not.
+
+    Args:
+        name: such as `"swrn-28-10-2"`.
+
+    Returns:
+        An `Architecture`.
+
+    Raises:
+        UnknownNameError: if no network has this name; it suggests one that has.
+    """
+    return parse(name, known=architecture_names())
+
+
+def architecture_facts(name: str) -> ArchitectureFacts | None:
+    """What is known of an architecture; None if it is not in the catalog."""
+    return families()[architecture(name).family].architectures.get(name)
+
+
+def default_tag(name: str) -> str:
+    """The tag of the checkpoint that an architecture's bare name loads."""
+    facts = architecture_facts(name)
+    return (facts.default_tag if facts else None) or families()[architecture(name).family].default_tag
+
+
+def figures(name: str) -> tuple[Figure, ...]:
+    """The test errors that the paper reports for an architecture."""
+    return tuple(
+        Figure(
+            source=table.table,
+            training=table.training,
+            runs=table.runs,
+            errors={key: float(value) for key, value in row.items() if key != "architecture"},
+        )
+        for table in families()[architecture(name).family].figures
+        for row in table.errors
+        if row["architecture"] == name
+    )
+
+
+def dataset_facts(name: str) -> DatasetFacts | None:
+    """What is known of a data set; None if it is not in the catalog."""
+    return _datasets().get(name)
+
+
+def recipe_names(architecture: str) -> tuple[str, ...]:
+    """The names of the recipes for an architecture, sorted."""
+    folder = resources.files("recurzoo").joinpath("training", "recipes")
+    names = [file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")]
+    return tuple(sorted(name for name in names if name.startswith(f"{architecture}.")))

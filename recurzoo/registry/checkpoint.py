@@ -1,0 +1,234 @@
+"""Checkpoint folders: written whole or not at all, with a record of what they hold, and checked when read."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recurzoo.registry.cards import write_card
+from recurzoo.registry.names import name_of, parse
+from recurzoo.registry.spec import Record, StoredFile
+
+if TYPE_CHECKING:
+    import keras
+
+# The names under which core Keras keeps a model in a folder, then ours.
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+RECORD, CARD, LOG = "record.json", "README.md", "training.csv"
+FILES = (CONFIG, METADATA, WEIGHTS, RECORD, CARD, LOG)
+
+
+def save(
+    model: keras.Model,
+    folder: str | Path,
+    record: Record | Mapping[str, Any] | None = None,
+    training_log: str | Path | None = None,
+) -> Record:
+    """Save a model of the zoo as a checkpoint folder that `recurzoo.load` and `keras.saving.load_model` open.
+
+    The folder is written beside its place and then moved there, so that an interrupted save leaves what was there.
+
+    Args:
+        model: a model of the zoo.
+        folder: path of the checkpoint. An existing checkpoint is replaced; its parent folders are made.
+        record: a `Record`, or a mapping of its fields. What can be measured (parameters, sharing, files) is measured
+            here, whatever it says. None for a record of just that, named after the folder.
+        training_log: path of a CSV file to keep as `training.csv`.
+
+    Returns:
+        The record as written.
+
+    Raises:
+        ValueError: if the model is not of the zoo, or the record is not well-formed.
+        FileExistsError: if there is something else at `folder`.
+
+    Example:
+        >>> model = recurzoo.create("swrn-22-1-2")
+        >>> recurzoo.save(model, "my-model")
+        >>> model = recurzoo.load("my-model")
+    """
+    from recurzoo.registry.weights_file import write_weights
+
+    folder = Path(folder).expanduser().resolve()
+    record = _complete(record, model, folder.name)
+    _refuse_other_content(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
+    draft.mkdir()
+    try:
+        config, about = _describe(model)
+        (draft / CONFIG).write_text(config, encoding="utf-8")
+        (draft / METADATA).write_text(about, encoding="utf-8")
+        write_weights(model, draft / WEIGHTS)
+        if training_log is not None:
+            shutil.copyfile(training_log, draft / LOG)
+        files = {file.name: _measure(file) for file in sorted(draft.iterdir())}
+        record = dataclasses.replace(record, files=files)
+        _write_text(draft / RECORD, record.to_json(indent=2) + "\n")
+        _write_text(draft / CARD, write_card(record))
+        _put_in_place(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return record
+
+
+def read_record(folder: str | Path) -> Record:
+    """Read a checkpoint's record.
+
+    Args:
+        folder: of the checkpoint.
+
+    Returns:
+        A `Record`.
+
+    Raises:
+        FileNotFoundError: if there is no record.
+        ValueError: if it is not well-formed.
+    """
+    path = Path(folder) / RECORD
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"A checkpoint is a folder with a {RECORD}, as recurzoo.save writes it. Received: {str(folder)!r}"
+        )
+    try:
+        return Record.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"A checkpoint's record cannot be read. Received: {str(path)!r}: {error}") from None
+
+
+def write_record(folder: str | Path, record: Record) -> None:
+    """Replace a checkpoint's record, as after an evaluation, and its card, which is generated from it.
+
+    Args:
+        folder: of the checkpoint.
+        record: a `Record`; its `files` must be true of the folder.
+
+    Raises:
+        ValueError: if a file is not as the record says.
+    """
+    folder = Path(folder)
+    verify_files(folder, record)
+    _write_text(folder / RECORD, record.to_json(indent=2) + "\n")
+    _write_text(folder / CARD, write_card(record))
+
+
+def verify_files(folder: str | Path, record: Record | None = None) -> None:
+    """Compare every file of a checkpoint with the size and the SHA-256 that its record has.
+
+    Args:
+        folder: of the checkpoint.
+        record: its `Record`; read if not given.
+
+    Raises:
+        ValueError: if a file is missing or another one, or the record does not vouch for the weights.
+    """
+    folder = Path(folder)
+    record = read_record(folder) if record is None else record
+    problems = [f"{name} is not in the record" for name in (CONFIG, WEIGHTS) if name not in record.files]
+    for name, expected in record.files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            problems.append(f"{name} is missing")
+        elif path.stat().st_size != expected.bytes:
+            problems.append(f"{name} has {path.stat().st_size} bytes, not {expected.bytes}")
+        elif _measure(path) != expected:
+            problems.append(f"{name} has another SHA-256 than {expected.sha256}")
+    if problems:
+        raise ValueError(
+            f"This checkpoint is not as it was saved; restore or fetch it anew. Received: {str(folder)!r}: "
+            f"{'; '.join(problems)}"
+        )
+
+
+def _complete(record: Record | Mapping[str, Any] | None, model: keras.Model, folder_name: str) -> Record:
+    import keras
+
+    from recurzoo.models import ZooModel
+    from recurzoo.registry.weights_file import count_parameters
+
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            f"recurzoo.save keeps models of the zoo; save others with model.save. Received: {type(model).__name__}"
+        )
+    architecture = name_of(type(model).__name__, model.architecture)
+    if architecture is None:
+        raise ValueError(f"The zoo has no name for this architecture. Received: {model.architecture}")
+    if record is None:
+        packages = ("recurzoo", "keras", keras.backend.backend())
+        versions = {package: metadata.version(package) for package in packages} | {"python": platform.python_version()}
+        record = Record(name=folder_name, architecture=architecture, versions=versions)
+    elif not isinstance(record, Record):
+        record = Record.from_dict(record)
+    if record.architecture != architecture:
+        raise ValueError(f"This model is a {architecture}. Received a record of a {record.architecture}")
+    sharing = _sharing_in_words(architecture, model.architecture.get("sharing") or {})
+    return dataclasses.replace(record, parameters=count_parameters(model), sharing=sharing)
+
+
+def _sharing_in_words(architecture: str, changes: Mapping[str, Any]) -> str:
+    words = parse(architecture).sharing
+    return words if not changes else f"{words}; but {', '.join(f'{stage}: {new}' for stage, new in changes.items())}"
+
+
+def _describe(model: Any) -> tuple[str, str]:
+    import keras
+
+    serialized = keras.saving.serialize_keras_object(model)
+    # How it was compiled is the training's business; a checkpoint is the architecture and its weights.
+    config = {key: serialized[key] for key in ("module", "class_name", "config", "registered_name")}
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d@%H:%M:%S")
+    about = {"keras_version": keras.__version__, "date_saved": now}
+    return json.dumps(config, indent=2) + "\n", json.dumps(about) + "\n"
+
+
+def _measure(path: Path) -> StoredFile:
+    with path.open("rb") as file:
+        return StoredFile(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _refuse_other_content(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FileExistsError(f"A checkpoint is a folder, and there is a file in its place. Received: {str(folder)!r}")
+    found = sorted(file.name for file in folder.iterdir())
+    others = [name for name in found if name not in FILES]
+    if others or (found and RECORD not in found):
+        raise FileExistsError(
+            f"Only a checkpoint is ever overwritten, and this folder holds {', '.join(others or found)}; take another "
+            f"folder. Received: {str(folder)!r}"
+        )
+
+
+def _put_in_place(draft: Path, folder: Path) -> None:
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    previous = draft.with_suffix(".previous")
+    folder.rename(previous)
+    try:
+        draft.rename(folder)
+    except OSError:
+        previous.rename(folder)
+        raise
+    shutil.rmtree(previous)

@@ -1,0 +1,99 @@
+"""What there is: `list_models` and `info`."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+from recurzoo.registry import catalog
+from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.loading import create
+from recurzoo.registry.names import split_tag
+from recurzoo.registry.shelf import MissingWeightsError, checkpoint_for, find_checkpoints, find_folder
+from recurzoo.registry.spec import ModelInfo, Record
+
+CODE_LICENCE = "Apache-2.0"
+
+
+def list_models(pattern: str = "*", pretrained: bool | None = None) -> list[str]:
+    """List names of the zoo.
+
+    Args:
+        pattern: str with the wildcards `*`, `?` and `[...]`. With a dot in it, names of checkpoints are listed
+            (`"swrn-*.cifar10"`), else names of architectures: catalogued ones, and others that have weights here.
+        pretrained: bool. True for architectures that `load` takes as they are, False for the others, None for all.
+
+    Returns:
+        Names, sorted.
+
+    Example:
+        >>> recurzoo.list_models("swrn-*", pretrained=True)
+    """
+    checkpoints = find_checkpoints()
+    if "." in pattern:
+        names = set() if pretrained is False else set(checkpoints)
+    else:
+        names = {*catalog.architecture_names(), *(split_tag(name)[0] for name in checkpoints)}
+        if pretrained is not None:
+            names = {name for name in names if (checkpoint_for(name) is not None) is pretrained}
+    return sorted(name for name in names if fnmatch.fnmatchcase(name, pattern))
+
+
+def info(name: str | Path) -> ModelInfo:
+    """Tell what is known of an architecture, a checkpoint, or a checkpoint's folder.
+
+    Parameters of an architecture that is not in the catalog are counted by building it.
+
+    Args:
+        name: of an architecture or a checkpoint, or a path.
+
+    Returns:
+        A `ModelInfo`.
+
+    Raises:
+        UnknownNameError: if nothing has this name; a ValueError.
+        MissingWeightsError: if a checkpoint is not here.
+        FileNotFoundError: if there is no checkpoint at a path.
+
+    Example:
+        >>> recurzoo.info("swrn-28-10-2").parameters
+        17125630
+    """
+    try:
+        record: Record | None = read_record(find_folder(name))
+    except MissingWeightsError:
+        if split_tag(str(name))[1]:
+            raise
+        record = None
+    architecture = catalog.architecture(record.architecture if record else split_tag(str(name))[0])
+    facts = catalog.architecture_facts(architecture.name)
+    weights = tuple(found for found in find_checkpoints() if split_tag(found)[0] == architecture.name)
+    if record is not None:
+        parameters, classes = record.parameters, len(record.class_names) or None
+    elif facts is not None:
+        parameters, classes = facts.parameters, facts.classes
+    else:
+        from recurzoo.registry.weights_file import count_parameters
+
+        model = create(architecture.name)
+        parameters, classes = count_parameters(model), model.output_shape[-1]
+    licences: dict[str, str | None] = {"code": CODE_LICENCE}
+    if record is not None:
+        licences |= {"weights": record.licence, "data": record.dataset.licence if record.dataset else None}
+    return ModelInfo(
+        name=str(name),
+        architecture=architecture.name,
+        family=architecture.family,
+        parameters=parameters,
+        training_parameters=(facts.training_parameters if facts else None) or parameters,
+        classes=classes,
+        sharing=(record.sharing if record else None) or architecture.sharing,
+        weights=weights,
+        checkpoint=record.name if record else None,
+        metrics=record.metrics if record else {},
+        recipe=record.recipe_name if record else None,
+        recipes=catalog.recipe_names(architecture.name),
+        figures=catalog.figures(architecture.name),
+        licences=licences,
+        paper=catalog.families()[architecture.family].paper,
+    )

@@ -1,0 +1,241 @@
+"""Frozen records that check themselves: whatever is read from TOML or JSON becomes one of these or an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Self, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+
+class Spec:
+    """What all records share: reading from a mapping and writing as JSON."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read a record.
+
+        Args:
+            values: mapping with this record's fields; those with a default may be left out.
+
+        Returns:
+            The record.
+
+        Raises:
+            ValueError: if a field is unknown, missing, or of the wrong type.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(dict(values))
+        except ValidationError as error:
+            found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r:.60}" for e in error.errors()]
+            raise ValueError(f"This is not a {cls.__name__}. Received: {'; '.join(found)}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as nested dictionaries and lists, as JSON has them."""
+        return json.loads(self.to_json())
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The record as JSON text.
+
+        Raises:
+            ValueError: if it holds something that JSON cannot say, such as NaN or an array.
+        """
+        try:
+            return json.dumps(dataclasses.asdict(self), indent=indent, allow_nan=False)  # type: ignore[call-overload]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"A {type(self).__name__} holds only what JSON can say. Received: {error}") from None
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def spec(cls: type) -> Any:
+    """Make a subclass of `Spec` a frozen dataclass that checks its values and refuses unknown fields."""
+    return dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+
+
+@spec
+class StoredFile(Spec):
+    """A file of a checkpoint."""
+
+    sha256: str
+    bytes: int
+
+
+@spec
+class TrainingData(Spec):
+    """What a checkpoint was trained on.
+
+    Args:
+        name: str, the catalog's name of the data set, or a free one.
+        source: str, where the images came from.
+        note: str, how they differ from the original, if they do.
+        licence: str, the data set's licence, or how it stands without one.
+        fingerprint: str, a digest of the images and labels.
+    """
+
+    name: str
+    source: str | None = None
+    note: str | None = None
+    licence: str | None = None
+    fingerprint: str | None = None
+
+
+@spec
+class Record(Spec):
+    """A checkpoint's facts, kept in its `record.json` and nowhere else; training, evaluating and saving write them.
+
+    Args:
+        name: str, `architecture.dataset` or `architecture.dataset.variant`.
+        architecture: str, the zoo's name of the architecture.
+        parameters: int, trainable parameters; `save` counts them.
+        sharing: str, how the stages share their kernels, in words; `save` describes it.
+        dataset: `TrainingData`.
+        class_names: tuple of str, in the order of the logits.
+        recipe: dict, the settings it was trained with.
+        recipe_name: str, the recipe they came from.
+        seed: int.
+        versions: dict from package to version.
+        hardware: str.
+        training_seconds: float.
+        epochs: int.
+        metrics: dict, such as `{"test_accuracy": 0.85, "test_images": 10000}`; shares of 1, not percent.
+        licence: str, of the weights.
+        files: dict from file name to `StoredFile`; `save` measures them.
+    """
+
+    name: str
+    architecture: str
+    parameters: int = 0
+    sharing: str | None = None
+    dataset: TrainingData | None = None
+    class_names: tuple[str, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe_name: str | None = None
+    seed: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    hardware: str | None = None
+    training_seconds: float | None = None
+    epochs: int | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    licence: str | None = None
+    files: dict[str, StoredFile] = field(default_factory=dict)
+
+
+@spec
+class Paper(Spec):
+    """Where a family comes from."""
+
+    title: str
+    authors: tuple[str, ...]
+    venue: str
+    year: int
+    url: str
+    bibtex: str
+
+
+@spec
+class ArchitectureFacts(Spec):
+    """What the catalog knows of an architecture.
+
+    Args:
+        parameters: int, trainable parameters at `classes` classes.
+        training_parameters: int, those of the form that is trained, where that is a larger one.
+        classes: int.
+        default_tag: str, the checkpoint that the bare name loads, where it is not the family's.
+    """
+
+    parameters: int
+    training_parameters: int | None = None
+    classes: int = 10
+    default_tag: str | None = None
+
+
+@spec
+class FigureTable(Spec):
+    """Test errors that a paper reports, in percent.
+
+    Args:
+        table: str, where in the paper.
+        training: str, what was special about it.
+        runs: int, how many runs an error is the mean of; None where the paper does not say.
+        errors: one dict an architecture: its name under `"architecture"`, then data sets and errors.
+    """
+
+    table: str
+    training: str
+    runs: int | None = None
+    errors: tuple[dict[str, str | float], ...]
+
+
+@spec
+class FamilyFacts(Spec):
+    """A family's file in the catalog."""
+
+    default_tag: str
+    paper: Paper
+    architectures: dict[str, ArchitectureFacts]
+    figures: tuple[FigureTable, ...] = ()
+
+
+@spec
+class DatasetFacts(Spec):
+    """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1."""
+
+    title: str
+    classes: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    licence: str
+    url: str
+
+
+@spec
+class Figure(Spec):
+    """Test errors that a paper reports for one architecture: percent by data set."""
+
+    source: str
+    training: str
+    runs: int | None
+    errors: dict[str, float]
+
+
+@spec
+class ModelInfo(Spec):
+    """What `recurzoo.info` tells.
+
+    Args:
+        name: str, as asked for.
+        architecture: str, the architecture's name.
+        family: str.
+        parameters: int, trainable parameters, of the checkpoint if it has one, else at `classes` classes.
+        training_parameters: int, those of the form that is trained.
+        classes: int, outputs; None for a checkpoint that does not name its classes.
+        sharing: str, how the stages share their kernels, in words.
+        weights: names of the checkpoints there are.
+        checkpoint: the checkpoint that this name loads, or None.
+        metrics: dict, measured on that checkpoint.
+        recipe: str, the recipe that checkpoint was trained with.
+        recipes: names of the recipes for this architecture.
+        figures: what the paper reports.
+        licences: dict, of the code, and of the checkpoint's weights and data set.
+        paper: `Paper`.
+    """
+
+    name: str
+    architecture: str
+    family: str
+    parameters: int
+    training_parameters: int
+    classes: int | None
+    sharing: str
+    weights: tuple[str, ...]
+    checkpoint: str | None
+    metrics: dict[str, Any]
+    recipe: str | None
+    recipes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    licences: dict[str, str | None]
+    paper: Paper

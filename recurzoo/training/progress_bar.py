@@ -1,0 +1,55 @@
+"""What a run shows while it runs, on standard error."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class ProgressBar:
+    """A bar over the steps of an epoch, and a line for each epoch done; use it as a context manager.
+
+    Args:
+        epochs: int, of the whole run.
+    """
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+        console = Console(file=sys.stderr, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # In a log file only the lines are of use.
+        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.bar.add_task("reading the data", total=None)
+        self.callback = _Steps(self)
+
+    def __enter__(self) -> ProgressBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Print the line of an epoch."""
+        self.bar.console.print(
+            f"epoch {row['epoch']:.0f}/{self.epochs}  "
+            f"train {row['train_accuracy']:.2%} (loss {row['train_loss']:.4f})  "
+            f"test {row['test_accuracy']:.2%} (loss {row['test_loss']:.4f})  {row['images_per_second']:.0f} images/s"
+        )
+
+
+class _Steps(keras.callbacks.Callback):
+    def __init__(self, shown: ProgressBar):
+        super().__init__()
+        self.shown = shown
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.shown.bar.reset(self.shown.task, total=self.params["steps"], description="training")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.shown.bar.update(self.shown.task, completed=batch + 1)

@@ -1,0 +1,97 @@
+"""The commands that work on a checkpoint, on a tiny one, as typed."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import recurzoo
+from recurzoo.cli import main
+from recurzoo.registry.checkpoint import read_record
+from tests.training.test_datasets import write_folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints") / "swrn-16-1-1.pets"
+    model = recurzoo.create("swrn-16-1-1", num_classes=2, input_shape=(8, 8, 3))
+    # Classes in another order than the folder's.
+    recurzoo.save(model, folder, {"name": folder.name, "architecture": "swrn-16-1-1", "class_names": ("dog", "cat")})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("data") / "pets")
+
+
+def run(capsys, *words):
+    status = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return status, captured.out, captured.err
+
+
+def test_predict(capsys, checkpoint, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    status, out, _ = run(capsys, "predict", checkpoint, tmp_path / "a.png", "--top", 1, "--json")
+    assert status == 0
+    guesses = json.loads(out)["predictions"][0]["guesses"]
+    logits = recurzoo.load(checkpoint).predict(pixels[None], verbose=0)[0]
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    assert len(guesses) == 1
+    assert guesses[0]["label"] == ("dog", "cat")[logits.argmax()]
+    assert guesses[0]["probability"] == pytest.approx(probabilities.max(), abs=1e-4)
+
+
+def test_evaluate_matches_classes_by_name(capsys, checkpoint, pets):
+    status, out, _ = run(capsys, "evaluate", checkpoint, "--data", pets, "--json")
+    assert status == 0
+    report = json.loads(out)
+    files = sorted((pets / "test").glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(file)) for file in files])
+    guesses = recurzoo.load(checkpoint).predict(images, verbose=0).argmax(axis=1)
+    right = [("dog", "cat")[guess] == file.parent.name for guess, file in zip(guesses, files, strict=True)]
+    assert report["accuracy"] == pytest.approx(np.mean(right))
+    assert report["images"] == 4
+
+
+def test_fold_writes_a_checkpoint_that_loads(capsys, checkpoint, pets, tmp_path):
+    status, out, _ = run(capsys, "fold", checkpoint, "--out", tmp_path / "folded", "--data", pets, "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report["layers_after"] < report["layers_before"]
+    record = read_record(tmp_path / "folded")
+    assert record.recipe["folded"] == {"from": "swrn-16-1-1.pets", "threshold": 0.9}
+    assert record.metrics["test_accuracy"] == pytest.approx(report["accuracy_reestimated"])
+    assert all(len(set(stage.banks[0].sharing.index)) == 1 for stage in recurzoo.load(tmp_path / "folded").stages)
+
+
+@pytest.mark.tensorflow
+def test_export(capsys, checkpoint, tmp_path):
+    pytest.importorskip("onnxruntime")
+    status, out, _ = run(capsys, "export", checkpoint, "--format", "onnx", "--out", tmp_path / "x.onnx", "--json")
+    assert status == 0
+    assert json.loads(out)["bytes"] == (tmp_path / "x.onnx").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "sentence"),
+    [
+        (2, ["predict", "swrn-16-1-9", "x.png"], "templates"),
+        (1, ["predict", "{checkpoint}", "nowhere.png"], "no such image"),
+        (1, ["evaluate", "{checkpoint}", "--data", "nowhere"], "no folder"),
+        (1, ["evaluate", "{checkpoint}", "--data", "digits"], "classes are not the checkpoint's"),
+        (1, ["fold", "{checkpoint}", "--out", "{tmp}/x", "--threshold", "2"], "between 0 and 1"),
+        (2, ["export", "{checkpoint}", "--format", "pickle", "--out", "x"], "pickle"),
+        (2, ["train", "swrn-22-1-2.cifar10.slow", "--data", "digits", "--out", "x"], "no such recipe"),
+        (1, ["train", "swrn-22-1-2.cifar10.fast", "--data", "nowhere", "--out", "{tmp}/run"], "no folder"),
+    ],
+)
+def test_errors_are_one_sentence_with_a_status(capsys, checkpoint, tmp_path, status, words, sentence):
+    got, out, err = run(capsys, *(word.format(checkpoint=checkpoint, tmp=tmp_path) for word in words))
+    assert (got, out) == (status, "")
+    assert sentence in err.strip().splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
