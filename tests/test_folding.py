@@ -255,6 +255,19 @@ def test_each_step_gets_the_statistics_of_a_numpy_forward_pass(normalization, un
     assert stage.unroll is unroll
 
 
+def test_images_that_come_class_by_class_are_mixed(randomize):
+    """Batches of one class would normalise away what tells the classes apart."""
+    model = randomize(SWRN(10, 1, None, input_shape=(8, 8, 3)))
+    dark, bright = RNG.integers(0, 60, (40, 8, 8, 3)), RNG.integers(200, 256, (40, 8, 8, 3))
+    images = np.concatenate([dark, bright]).astype("uint8")
+
+    def deepest(batch_size):
+        reestimate_batch_norm(model, images, batch_size)
+        return numpy(model.get_layer("bn").moving_variance)[0]
+
+    np.testing.assert_allclose(deepest(40), deepest(80), rtol=0.3)
+
+
 def test_a_failed_measurement_changes_nothing(randomize):
     model = randomize(SWRN(10, 1, None, input_shape=(8, 8, 3)))
     before = [numpy(weight) for weight in model.weights]

@@ -17,9 +17,10 @@ from recurzoo.layers import Stage, StepNormalization
 def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
     """Give every step normalisation the statistics of these images, in place.
 
-    Images run through the network in random, fixed order, normalised batch by batch as in training, but with dropout and
-    stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together. Where all steps share one
-    pair of statistics, it becomes the average over steps. Nothing else changes; if anything fails, nothing at all.
+    Images run through the network in a fixed random order, normalised batch by batch as in training, but with dropout
+    and stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together.
+    Where all steps share one pair of statistics, it becomes the average over steps. Nothing else changes; if anything
+    fails, nothing at all.
 
     Args:
         model: a Keras model, changed in place; frozen normalisations are measured too.

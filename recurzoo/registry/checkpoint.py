@@ -176,8 +176,15 @@ def _complete(record: Record | Mapping[str, Any] | None, model: keras.Model, fol
 
 
 def _sharing_in_words(architecture: str, changes: Mapping[str, Any]) -> str:
-    words = parse(architecture).sharing
-    return words if not changes else f"{words}; but {', '.join(f'{stage}: {new}' for stage, new in changes.items())}"
+    def say(sharing: Any) -> str:
+        if isinstance(sharing, (tuple, list)):
+            return ", ".join(map(say, sharing))
+        if hasattr(sharing, "index"):
+            return f"{max(sharing.index) + 1} kernel(s) for {len(sharing.index)} convolutions"
+        return str(sharing)
+
+    changed = "; ".join(f"{stage} has {say(sharing)}" for stage, sharing in changes.items())
+    return f"hard: {changed}" if changed else parse(architecture).sharing
 
 
 def _describe(model: Any) -> tuple[str, str]:

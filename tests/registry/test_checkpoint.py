@@ -222,3 +222,15 @@ def test_an_evaluation_rewrites_record_and_card(folder):
     (folder / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"config\.json"):
         write_record(folder, read_record(folder))
+
+
+def test_a_folded_model_is_a_checkpoint_like_any_other(tmp_path, randomize, images, outputs):
+    from recurzoo import fold
+
+    model = randomize(create("swrn-22-1-1", input_shape=(8, 8, 3)))
+    folded = fold(model, threshold=0.9)
+    record = save(folded, tmp_path / "folded")
+    assert "stage_1 has 1 kernel(s) for 4 convolutions" in record.sharing
+    np.testing.assert_allclose(
+        outputs(load(tmp_path / "folded"), images), outputs(folded, images), rtol=1e-5, atol=1e-5
+    )
