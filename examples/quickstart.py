@@ -68,7 +68,7 @@ def main() -> None:
     print("4. Export both to ONNX")
     for name, network in (("fine-tuned", model), ("folded", folded)):
         report = recurzoo.export(network, OUT / f"{name}.onnx", format="onnx")
-        print(f"   {report.path}: {report.bytes:,} bytes, {report.bytes_ratio:.2f} of its {report.parameters:,} parameters")
+        print(f"   {report.path}: {report.bytes:,} bytes for {report.parameters:,} parameters")
 
     print("5. Draw the layer similarity matrices")
     stages = [stage for stage in model.stages if stage.banks[0].slots > 1]

@@ -16,14 +16,15 @@ PACKAGE = Path(__file__).parent.parent / "recurzoo"
 # sharing -> layers -> models -> folding -> exporting, and registry + models -> training -> cli.
 BUILDS_ON = {
     "values": [],
+    "files": [],
     "images": [],
     "reports": [],
     "sharing": ["values"],
     "layers": ["sharing"],
     "models": ["layers"],
     "folding": ["models", "reports"],
-    "exporting": ["folding"],
-    "registry": ["models"],
+    "exporting": ["folding", "files"],
+    "registry": ["models", "files"],
     "training": ["registry", "images", "reports"],
     "benchmarking": ["folding", "training"],
     "commands": ["exporting", "benchmarking"],

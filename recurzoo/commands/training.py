@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 
 from recurzoo.commands.options import Data, Json
 from recurzoo.reports import Report
-
-
-@dataclass(frozen=True)
-class TrainingReport(Report):
-    """What a run gave.
-
-    Attributes:
-        folder: the checkpoint's.
-        accuracy: of the stored weights on all test images, a fraction.
-        epochs: how many.
-        seconds: of training, over all sessions.
-    """
-
-    folder: str
-    accuracy: float
-    epochs: int
-    seconds: float
-
-    def __rich__(self) -> RenderableType:
-        minutes = self.seconds / 60
-        return f"{self.folder}: {self.accuracy:.2%} of the test images, {self.epochs} epochs in {minutes:.1f} minutes"
 
 
 def train_(
@@ -53,5 +30,4 @@ def train_(
     from recurzoo.training.run import train
 
     with ProgressBar(settings.epochs) as bar:
-        result = train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback])
-    return TrainingReport(str(result.folder), result.accuracy, result.epochs, result.seconds)
+        return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from recurzoo.files import draft
 
 
 @contextmanager
@@ -23,12 +23,8 @@ def destination(target: Path, folder: bool) -> Iterator[Path]:
             replace. Nothing is written then.
     """
     _check(target, folder)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
+    with draft(target) as partial:
         yield partial
-        _replace(partial, target)
-    finally:
-        _remove(partial)
 
 
 def size_on_disk(path: Path) -> int:
@@ -62,25 +58,3 @@ def _check(target: Path, folder: bool) -> None:
             f"An export replaces an earlier SavedModel only. Received: path={str(target)!r}, a folder of other files; "
             "choose a new one."
         )
-
-
-def _replace(partial: Path, target: Path) -> None:
-    if not target.is_dir():
-        partial.replace(target)
-        return
-    # A folder cannot be replaced in one go: the earlier one steps aside, and comes back if need be.
-    earlier = partial.with_suffix(".earlier")
-    target.rename(earlier)
-    try:
-        partial.rename(target)
-    except BaseException:
-        earlier.rename(target)
-        raise
-    _remove(earlier)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

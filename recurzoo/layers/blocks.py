@@ -69,8 +69,18 @@ class Block(Value):
         raise NotImplementedError
 
 
+class BasicBlock(Block):
+    """Two 3x3 convolutions, the first with the stride."""
+
+    def convolutions(self, input_channels: int) -> dict[str, Convolution]:
+        return {
+            "conv1": Convolution(3, input_channels, self.channels, strided=True),
+            "conv2": Convolution(3, self.channels, self.channels),
+        }
+
+
 @value
-class PreActivationBlock(Block):
+class PreActivationBlock(BasicBlock):
     """Two 3x3 convolutions, each after normalisation and ReLU (He et al., 2016; Wide ResNets).
 
     Where the shape changes, the shortcut starts from the first activation, as in Wide ResNets.
@@ -85,12 +95,6 @@ class PreActivationBlock(Block):
     bias: Bias = None
     dropout: float = 0.0
 
-    def convolutions(self, input_channels: int) -> dict[str, Convolution]:
-        return {
-            "conv1": Convolution(3, input_channels, self.channels, strided=True),
-            "conv2": Convolution(3, self.channels, self.channels),
-        }
-
     def normalizations(self, input_channels: int) -> dict[str, int]:
         return {"bn1": input_channels, "bn2": self.channels}
 
@@ -103,7 +107,7 @@ class PreActivationBlock(Block):
 
 
 @value
-class PostActivationBlock(Block):
+class PostActivationBlock(BasicBlock):
     """Two 3x3 convolutions, each followed by a normalisation, ReLU between them and after the sum (He et al., 2015).
 
     Args:
@@ -115,12 +119,6 @@ class PostActivationBlock(Block):
     channels: int
     bias: Bias = None
     dropout: float = 0.0
-
-    def convolutions(self, input_channels: int) -> dict[str, Convolution]:
-        return {
-            "conv1": Convolution(3, input_channels, self.channels, strided=True),
-            "conv2": Convolution(3, self.channels, self.channels),
-        }
 
     def normalizations(self, input_channels: int) -> dict[str, int]:
         return {"bn1": self.channels, "bn2": self.channels}

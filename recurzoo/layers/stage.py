@@ -96,7 +96,7 @@ class Stage(keras.layers.Layer):
         """The layers that run between steps, by the step they run before."""
         return {int(step): layer for step, layer in self._before.items()}
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Any) -> None:
         block, input_channels = self.block, input_shape[-1]
         self.changes_shape = self.strides != 1 or input_channels != block.channels
         first = block.convolutions(input_channels)
@@ -135,7 +135,7 @@ class Stage(keras.layers.Layer):
             for site, convolution in self.convolutions.items():
                 shape = (rows, convolution.output_channels)
                 self.biases[site] = self.add_weight(name=f"{site}_bias", shape=shape, initializer="zeros")
-        self.shortcut = None
+        self.shortcut: Any = None
         if self.changes_shape:
             biased, normalize = block.bias is not None, block.normalized_shortcut
             self.shortcut = make_shortcut(

@@ -6,15 +6,14 @@ import dataclasses
 import datetime
 import hashlib
 import json
-import os
 import platform
 import shutil
-import uuid
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recurzoo.files import draft, write_text
 from recurzoo.registry.cards import write_card
 from recurzoo.registry.names import name_of, parse
 from recurzoo.registry.spec import Record, StoredFile
@@ -63,22 +62,18 @@ def save(
     record = _complete(record, model, folder.name)
     _refuse_other_content(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.partial")
-    draft.mkdir()
-    try:
+    with draft(folder) as partial:
+        partial.mkdir()
         config, about = _describe(model)
-        (draft / CONFIG).write_text(config, encoding="utf-8")
-        (draft / METADATA).write_text(about, encoding="utf-8")
-        write_weights(model, draft / WEIGHTS)
+        (partial / CONFIG).write_text(config, encoding="utf-8")
+        (partial / METADATA).write_text(about, encoding="utf-8")
+        write_weights(model, partial / WEIGHTS)
         if training_log is not None:
-            shutil.copyfile(training_log, draft / LOG)
-        files = {file.name: _measure(file) for file in sorted(draft.iterdir())}
+            shutil.copyfile(training_log, partial / LOG)
+        files = {file.name: _measure(file) for file in sorted(partial.iterdir())}
         record = dataclasses.replace(record, files=files)
-        _write_text(draft / RECORD, record.to_json(indent=2) + "\n")
-        _write_text(draft / CARD, write_card(record))
-        _put_in_place(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        write_text(partial / RECORD, record.to_json(indent=2) + "\n")
+        write_text(partial / CARD, write_card(record))
     return record
 
 
@@ -118,8 +113,8 @@ def write_record(folder: str | Path, record: Record) -> None:
     """
     folder = Path(folder)
     verify_files(folder, record)
-    _write_text(folder / RECORD, record.to_json(indent=2) + "\n")
-    _write_text(folder / CARD, write_card(record))
+    write_text(folder / RECORD, record.to_json(indent=2) + "\n")
+    write_text(folder / CARD, write_card(record))
 
 
 def verify_files(folder: str | Path, record: Record | None = None) -> None:
@@ -203,16 +198,6 @@ def _measure(path: Path) -> StoredFile:
         return StoredFile(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
 
 
-def _write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _refuse_other_content(folder: Path) -> None:
     if not folder.exists():
         return
@@ -225,17 +210,3 @@ def _refuse_other_content(folder: Path) -> None:
             f"Only a checkpoint is ever overwritten, and this folder holds {', '.join(others or found)}; take another "
             f"folder. Received: {str(folder)!r}"
         )
-
-
-def _put_in_place(draft: Path, folder: Path) -> None:
-    if not folder.exists():
-        draft.rename(folder)
-        return
-    previous = draft.with_suffix(".previous")
-    folder.rename(previous)
-    try:
-        draft.rename(folder)
-    except OSError:
-        previous.rename(folder)
-        raise
-    shutil.rmtree(previous)

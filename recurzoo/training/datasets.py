@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recurzoo.files import draft
 from recurzoo.images import IMAGE_SUFFIXES, decode, resize
 
 JPEG_NOTE = "decoded from JPEG files: a lossy copy, where the originals are not JPEG"
@@ -164,9 +165,8 @@ def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
     if cached.is_file():
         return np.load(cached, allow_pickle=False)
     images = np.stack([decode(path, size) for path in paths])
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+    with draft(cached) as partial, partial.open("wb") as file:
         np.save(file, images, allow_pickle=False)
-    os.replace(file.name, cached)
     return images
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ import keras
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from recurzoo.files import draft
 
 
 @dataclass
@@ -45,16 +46,6 @@ class Progress:
         return text.getvalue()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that at no moment a half-written one has its name."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
 def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
     """Write variables and progress into one safetensors file, atomically.
 
@@ -67,10 +58,9 @@ def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
         _key(number, variable): np.asarray(keras.ops.convert_to_numpy(variable))
         for number, variable in enumerate(variables)
     }
-    part = path.with_name(path.name + ".part")
     notes = {"recipe": progress.recipe, "rows": progress.rows, "seconds": progress.seconds}
-    save_file(arrays, part, metadata={"progress": json.dumps(notes)})
-    part.replace(path)
+    with draft(path) as partial:
+        save_file(arrays, partial, metadata={"progress": json.dumps(notes)})
 
 
 def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Progress:

@@ -11,16 +11,19 @@ from typing import Any
 
 import keras
 import numpy as np
+from rich.console import RenderableType
 
+from recurzoo.files import write_text
 from recurzoo.models import ZooModel
 from recurzoo.registry import checkpoint
 from recurzoo.registry.catalog import dataset_facts
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record, TrainingData
+from recurzoo.reports import Report
 from recurzoo.training.datasets import ImageData, load_data
 from recurzoo.training.evaluation import evaluate_classifier, test_metrics
 from recurzoo.training.hardware import describe_hardware, describe_versions
-from recurzoo.training.progress import Progress, load_state, save_state, write_atomically
+from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
 
@@ -28,7 +31,7 @@ STATE, LOG = "state.safetensors", "training.csv"
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class Result(Report):
     """What a run gave.
 
     Attributes:
@@ -38,10 +41,14 @@ class Result:
         seconds: of training, over all sessions.
     """
 
-    folder: Path
+    folder: str
     accuracy: float
     epochs: int
     seconds: float
+
+    def __rich__(self) -> RenderableType:
+        minutes = self.seconds / 60
+        return f"{self.folder}: {self.accuracy:.2%} of the test images, {self.epochs} epochs in {minutes:.1f} minutes"
 
 
 def train(
@@ -87,7 +94,7 @@ def train(
     while progress.epoch < recipe.epochs:
         row = _run_epoch(trainer, shown, recipe, images, progress, callbacks)
         save_state(out / STATE, trainer.state, progress)
-        write_atomically(out / LOG, progress.csv().encode())
+        write_text(out / LOG, progress.csv())
         report(row)
     _show(trainer, shown)
     return _store(recipe, images, shown, progress, out)
@@ -178,4 +185,4 @@ def _store(recipe: Recipe, images: ImageData, shown: ZooModel, progress: Progres
     record = checkpoint.save(final, folder, record, training_log=out / LOG)
     metrics = test_metrics(load(folder), images.test)
     checkpoint.write_record(folder, dataclasses.replace(record, metrics=metrics))
-    return Result(folder, metrics["test_accuracy"], progress.epoch, round(progress.seconds, 1))
+    return Result(str(folder), metrics["test_accuracy"], progress.epoch, round(progress.seconds, 1))
