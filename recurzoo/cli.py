@@ -15,14 +15,13 @@ import typer
 from rich.console import Console
 
 from recurzoo.commands import benchmarking, folding, inference, listing, training
-from recurzoo.registry.names import UnknownNameError
-from recurzoo.registry.shelf import MissingWeightsError
+from recurzoo.errors import ExportError, MissingWeightsError, UnknownNameError
 
 DONE, FAILED, WRONG_WORDS = 0, 1, 2
 # What Typer makes of Control-C.
 INTERRUPTED = 130
 # What the package raises with a sentence for the user; anything else is told with its type.
-EXPECTED = (ValueError, OSError, ImportError, NotImplementedError, MissingWeightsError)
+EXPECTED = (ValueError, OSError, ImportError, NotImplementedError, MissingWeightsError, ExportError)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("list")(listing.list_)

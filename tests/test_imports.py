@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "recurzoo"
 # What each part builds on, directly; it may import that and everything below. The design's two chains are
 # sharing -> layers -> models -> folding -> exporting, and registry + models -> training -> cli.
 BUILDS_ON = {
+    "errors": [],
     "values": [],
     "files": [],
     "images": [],
@@ -23,8 +24,8 @@ BUILDS_ON = {
     "layers": ["sharing"],
     "models": ["layers"],
     "folding": ["models", "reports"],
-    "exporting": ["folding", "files"],
-    "registry": ["models", "files"],
+    "exporting": ["folding", "files", "errors"],
+    "registry": ["models", "files", "errors"],
     "training": ["registry", "images", "reports"],
     "benchmarking": ["folding", "training"],
     "commands": ["exporting", "benchmarking"],

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from recurzoo.errors import ExportError
 from recurzoo.exporting.destination import destination, size_on_disk
 from recurzoo.exporting.formats import get_format
 from recurzoo.exporting.inference import inference_function, variables_read
@@ -52,13 +53,13 @@ def export(
         ValueError: if there is no such format, or the model cannot be exported.
         ImportError: if the format's modules are not installed.
         OSError: if the path cannot be written.
-        RuntimeError: on another backend than TensorFlow, or if the file does not pass its checks.
+        ExportError: on another backend than TensorFlow, or if the file does not pass its checks; a RuntimeError.
 
     Example:
         >>> recurzoo.export(recurzoo.load("swrn-22-1-2"), "swrn.onnx").bytes_ratio
     """
     if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
+        raise ExportError(
             f"Export runs on the TensorFlow backend. Received: the {keras.backend.backend()!r} backend. Set "
             "KERAS_BACKEND=tensorflow before Python starts; a saved model opens there unchanged."
         )
@@ -72,7 +73,7 @@ def export(
         chosen.write(written, partial)
         size = size_on_disk(partial)
         if size > limit:
-            raise RuntimeError(
+            raise ExportError(
                 "The file is too large for its parameters, as if a shared kernel were in it more than once; it was not "
                 f"kept. Received: {size} bytes for {parameters * 4} bytes of parameters; at most {limit} are allowed"
             )
@@ -123,14 +124,14 @@ def _largest_difference(runtime: Runtime, model: keras.Model, tolerance: float) 
         expected = keras.ops.convert_to_numpy(model(images, training=False))
         received = runtime.run(images)
         if received.shape != expected.shape:
-            raise RuntimeError(
+            raise ExportError(
                 f"The file's outputs have another shape than the model's; it was not kept. Received: {received.shape} "
                 f"instead of {expected.shape} at batch {batch}"
             )
         difference = float(np.abs(received - expected).max())
         # Written so that NaN fails.
         if not difference <= tolerance * max(1.0, float(np.abs(expected).max())):
-            raise RuntimeError(
+            raise ExportError(
                 f"The file's outputs differ from the model's; it was not kept. Received: a difference of "
                 f"{difference:.3g} at batch {batch}, outputs up to {np.abs(expected).max():.3g}, tolerance={tolerance}"
             )

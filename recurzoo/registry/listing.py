@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from pathlib import Path
 
+from recurzoo.errors import MissingWeightsError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import read_record
 from recurzoo.registry.loading import create
 from recurzoo.registry.names import split_tag
-from recurzoo.registry.shelf import MissingWeightsError, checkpoint_for, find_checkpoints, find_folder
+from recurzoo.registry.shelf import checkpoint_for, find_checkpoints, find_folder
 from recurzoo.registry.spec import ModelInfo, Record
 
 CODE_LICENCE = "Apache-2.0"

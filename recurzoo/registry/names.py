@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-
-class UnknownNameError(ValueError, LookupError):
-    """A name that names nothing."""
+from recurzoo.errors import UnknownNameError
 
 
 class Reading(NamedTuple):

@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from recurzoo.errors import MissingWeightsError, UnknownNameError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import RECORD, read_record
-from recurzoo.registry.names import UnknownNameError, split_tag
-
-
-class MissingWeightsError(LookupError):
-    """A name of the zoo whose weights are not on this machine."""
-
+from recurzoo.registry.names import split_tag
 
 PACKAGE = Path(__file__).parent.parent
 

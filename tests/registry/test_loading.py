@@ -10,8 +10,7 @@ import pytest
 from keras import ops
 
 import recurzoo
-from recurzoo.registry.names import UnknownNameError
-from recurzoo.registry.shelf import MissingWeightsError
+from recurzoo.errors import MissingWeightsError, UnknownNameError
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from recurzoo.errors import UnknownNameError
 from recurzoo.registry.catalog import architecture, architecture_names
-from recurzoo.registry.names import UnknownNameError, name_of, split_tag
+from recurzoo.registry.names import name_of, split_tag
 
 SWRN, BOTTLENECK = "recurzoo.models.swrn:SWRN", "recurzoo.models.bottleneck_swrn:BottleneckSWRN"
 
