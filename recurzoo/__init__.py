@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from recurzoo.registry.listing import info, list_models
     from recurzoo.registry.loading import create, load
 
-__version__ = metadata.version("recurzoo")
-
 __all__ = [
     "benchmark",
     "consolidate",
@@ -59,7 +57,9 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name == "__version__":
+        value: Any = metadata.version("recurzoo")
+    elif name in _MODULES:
         value = getattr(importlib.import_module(_MODULES[name]), name)
     elif name in __all__:
         value = importlib.import_module(f"recurzoo.{name}")
