@@ -62,7 +62,7 @@ def main() -> None:
 
     print("3. Fold it: similar kernels become one kernel in a loop")
     test, train = ((split.images, split.labels) for split in (digits.test, digits.train))
-    folded = recurzoo.fold(model, threshold=0.5, data=test, train_data=train)
+    folded = recurzoo.fold(model, threshold=0.9, data=test, train_data=train)
     print(folded.fold_report)
 
     print("4. Export both to ONNX")
