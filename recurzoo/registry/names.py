@@ -4,61 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-
-class UnknownNameError(ValueError, LookupError):
-    """A name that names nothing."""
-
-
-class Reading(NamedTuple):
-    """What a name says.
-
-    Attributes:
-        model: `"module:Class"`.
-        arguments: of that class.
-        sharing: how the network shares its kernels, in words.
-    """
-
-    model: str
-    arguments: dict[str, Any]
-    sharing: str
-
-
-@dataclass(frozen=True)
-class Family:
-    """How the architectures of one paper are named.
-
-    Args:
-        name: of its file in the catalog.
-        form: what its names look like, for error messages.
-        pattern: regular expression that every one of its names matches, of valid networks or not.
-        read: from the match to a `Reading`; raises UnknownNameError for networks that do not exist.
-        write: from the class's name and arguments back to the name, or None where the grammar has none.
-    """
-
-    name: str
-    form: str
-    pattern: re.Pattern[str]
-    read: Callable[[re.Match[str]], Reading]
-    write: Callable[[str, Mapping[str, Any]], str | None]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """An architecture that a name stands for; the fields are those of `Family` and `Reading`."""
-
-    name: str
-    family: str
-    model: str
-    arguments: Mapping[str, Any]
-    sharing: str
-
+from recurzoo.registry.grammars.frnn import FRNN
+from recurzoo.registry.grammars.grammar import NUMBER, Architecture, Family, Reading, UnknownNameError
+from recurzoo.registry.grammars.preresnet import PRERESNET
+from recurzoo.registry.grammars.rc import RC
+from recurzoo.registry.grammars.relaxed_resnet import RELAXED_RESNET
+from recurzoo.registry.grammars.scnn import SCNN
 
 BOTTLENECK_DEPTHS = (50, 101, 152)
-NUMBER = "(0|[1-9][0-9]*)"
 
 
 def _read_swrn(match: re.Match[str]) -> Reading:
@@ -109,6 +65,11 @@ FAMILIES = (
         read=_read_swrn,
         write=_write_swrn,
     ),
+    RC,
+    PRERESNET,
+    RELAXED_RESNET,
+    SCNN,
+    FRNN,
 )
 
 
