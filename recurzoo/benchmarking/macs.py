@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from recurzoo.layers import Stage
+from recurzoo.layers import Block, Stage, StateGraph
 
 
 def macs(model: keras.Model) -> int:
@@ -37,6 +37,8 @@ def macs(model: keras.Model) -> int:
 def _of_layer(layer: keras.Layer, input_shape: Sequence[int]) -> int:
     if isinstance(layer, Stage):
         return _of_stage(layer, input_shape)
+    if isinstance(layer, StateGraph):
+        return _of_graph(layer, input_shape)
     if isinstance(layer, (keras.Sequential, keras.Model)):
         total = 0
         for inner in layer.layers:
@@ -55,10 +57,28 @@ def _of_stage(stage: Stage, input_shape: Sequence[int]) -> int:
     for step in range(stage.steps):
         if step in stage.before:
             shape = tuple(stage.before[step].compute_output_shape(shape))
-        convolutions = stage.block.convolutions(shape[-1])
-        for convolution in convolutions.values():
-            if convolution.strided and step == 0:
-                shape = (shape[0], *(math.ceil(size / stage.strides) for size in shape[1:-1]), shape[-1])
-            total += math.prod(shape[1:-1]) * math.prod(convolution.kernel_shape)
-        shape = (*shape[:-1], stage.block.channels)
+        strides = stage.strides if step == 0 or not stage.block.chained else 1
+        of_step, shape = _of_block(stage.block, strides, shape if stage.block.chained else tuple(input_shape))
+        total += of_step
     return total
+
+
+def _of_graph(graph: StateGraph, input_shape: Sequence[int]) -> int:
+    first = graph.states[0][0]
+    shapes = [(1, *(size * own // first for size in input_shape[-3:-1]), width) for own, width in graph.states]
+    return sum(_of_stage(stage, shapes[source]) for (source, _), stage in graph.edges.items())
+
+
+def _of_block(block: Block, strides: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """The operations of one step, and the shape of what it gives."""
+    total = 0
+    for convolution in block.convolutions(shape[-1]).values():
+        before = shape[1:-1]
+        after = before
+        if convolution.strided:
+            change = (lambda size: size * strides) if convolution.transposed else lambda size: -(-size // strides)
+            after = tuple(change(size) for size in before)
+        # A transposed convolution spreads each pixel of its input; the others gather each one of their output.
+        total += math.prod(before if convolution.transposed else after) * math.prod(convolution.kernel_shape)
+        shape = (shape[0], *after, convolution.output_channels)
+    return total, (*shape[:-1], block.channels)

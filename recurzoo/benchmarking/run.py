@@ -134,7 +134,7 @@ def _call(task: str, network: ZooModel, images: int) -> Callable[[], Any]:
     x = rng.integers(0, 256, (images, *network.input_shape[1:])).astype("float32")
     if task != "train":
         return lambda: network.predict_on_batch(x)
-    y = rng.integers(0, network.output_shape[-1], images)
+    y = rng.integers(0, network.output_shape[-1], (images, *network.output_shape[1:-1], 1))
 
     def step() -> None:
         network.train_on_batch(x, y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -66,6 +66,30 @@ class Evaluation(Report):
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class PhaseScores:
+    """F1 on the grids of one phase, with and without the query cells."""
+
+    phase: int
+    f1: float
+    f1_without_queries: float
+
+
+@dataclass(frozen=True)
+class PathEvaluation(Report):
+    """What `recurzoo evaluate` measured of a network for shortest paths."""
+
+    model: str
+    grids_a_phase: int
+    phases: tuple[PhaseScores, ...]
+
+    def __rich__(self) -> RenderableType:
+        table = Table("phase", "F1", "without query cells", title=f"{self.model}, {self.grids_a_phase} grids a phase")
+        for scores in self.phases:
+            table.add_row(str(scores.phase), f"{scores.f1:.4f}", f"{scores.f1_without_queries:.4f}")
+        return table
+
+
 def predict_(
     name: Name,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
@@ -83,6 +107,7 @@ def predict_(
 
     record = read_record(find_folder(name))
     model = load(name)
+    _check_classifier(model, name)
     size = model.input_shape[1:3]
     if None in size:
         raise ValueError(f"The model has no fixed image size; load it in Python. Received: {name!r} with {size}")
@@ -104,15 +129,19 @@ def evaluate_(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
     json: Json = False,
 ) -> Report:
-    """Measure a checkpoint's accuracy on a data set's test images."""
+    """Measure a checkpoint's accuracy on a data set's test images, or its F1 on shortest-paths."""
     from recurzoo.registry.checkpoint import read_record
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import evaluate_classifier
+    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
 
     record = read_record(find_folder(name))
     model = load(name)
+    if data == SHORTEST_PATHS:
+        return _evaluate_paths(model, record.name, limit or 1000)
+    _check_classifier(model, name)
     images = load_data(data, model.input_shape[1:3], train=False, limit=limit)
     if record.class_names:
         images = images.relabelled(record.class_names)
@@ -121,3 +150,25 @@ def evaluate_(
     recorded = record.metrics.get("test_accuracy") if same else None
     accuracy, loss = measured["accuracy"], measured["loss"]
     return Evaluation(record.name, images.source, images.note, len(images.test), accuracy, loss, recorded)
+
+
+def _check_classifier(model: Any, name: str) -> None:
+    if len(model.output_shape) != 2 or model.input_shape[-1] != 3:
+        raise ValueError(
+            "This is for networks that classify colour images. "
+            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+        )
+
+
+def _evaluate_paths(model: Any, name: str, count: int) -> PathEvaluation:
+    from recurzoo.tasks import PHASES
+    from recurzoo.training.path_finding import held_out_grids, score_paths
+
+    height, width, channels = model.input_shape[1:]
+    if channels != 2 or height != width or model.output_shape[1:] != (height, width, 1):
+        raise ValueError(
+            "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
+            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+        )
+    scores = {phase: score_paths(model, held_out_grids(count, phase, height)) for phase in range(1, PHASES + 1)}
+    return PathEvaluation(name, count, tuple(PhaseScores(phase, **measured) for phase, measured in scores.items()))

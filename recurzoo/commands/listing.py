@@ -57,6 +57,7 @@ class ModelDescription(Report):
     def __rich__(self) -> RenderableType:
         model, table = self.model, Table(show_header=False, box=None, pad_edge=False)
         paper = model.paper
+        by = f"{' and '.join(paper.authors)}: " if paper.authors else ""
         rows = {
             "architecture": model.architecture,
             "parameters": f"{model.parameters:,}",
@@ -68,7 +69,7 @@ class ModelDescription(Report):
             "trained by": model.recipe,
             "recipes": ", ".join(model.recipes),
             "licences": "; ".join(f"{of}: {licence or 'not stated'}" for of, licence in model.licences.items()),
-            "paper": f"{' and '.join(paper.authors)}: {paper.title} ({paper.venue} {paper.year}), {paper.url}",
+            "paper": f"{by}{paper.title} ({paper.venue} {paper.year}){f', {paper.url}' if paper.url else ''}",
         }
         for key, value in rows.items():
             if value:

@@ -8,6 +8,9 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo, or the path of a checkpoint's folder.")]
-_data = typer.Option("--data", help="tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ of images.")
+_data = typer.Option(
+    "--data",
+    help="tfds:NAME, digits, a folder with train/CLASS/ and test/CLASS/ of images; or shortest-paths.",
+)
 Data = Annotated[str, _data]
 OptionalData = Annotated[str | None, _data]

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from recurzoo.layers import Stage
+from recurzoo.layers import Stage, StateGraph
 from recurzoo.sharing import HardBank, KernelBank, SoftBank
 
 INPUT, OUTPUT = "images", "logits"
@@ -116,7 +116,7 @@ def variables_read(model: keras.Model, function: Any) -> list[keras.Variable]:
 @contextmanager
 def _unrolled(model: keras.Model) -> Iterator[None]:
     # Loops would keep kernels single too, but runtimes are slow at them.
-    stages = list(_layers(model, Stage))
+    stages = list(_layers(model, (Stage, StateGraph)))
     before = [stage.unroll for stage in stages]
     try:
         for stage in stages:
@@ -127,5 +127,5 @@ def _unrolled(model: keras.Model) -> Iterator[None]:
             stage.unroll = was
 
 
-def _layers(model: keras.Model, kind: type) -> Iterator[Any]:
+def _layers(model: keras.Model, kind: type | tuple[type, ...]) -> Iterator[Any]:
     return (layer for layer in model._flatten_layers() if isinstance(layer, kind))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recurzoo.layers import Stage, StepNormalization
+from recurzoo.layers import Stage, StateGraph, StepNormalization
 
 
 def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
@@ -19,7 +19,7 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
 
     Images run through the network in a fixed random order, normalised batch by batch as in training, but with dropout
     and stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together.
-    Where all steps share one pair of statistics, it becomes the average over steps. Nothing else changes; if anything
+    Where steps share one pair of statistics, it becomes the average over these steps. Nothing else changes; if anything
     fails, nothing at all.
 
     Args:
@@ -65,6 +65,8 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
     for layer, mean, variance in tables:
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)
+    # Not as a plain attribute, which Keras would track.
+    object.__setattr__(model, "statistics_reestimated", True)
 
 
 class _Statistics:
@@ -86,8 +88,9 @@ class _Statistics:
         means, variances = np.array(means), np.array(variances)
         by_step = {step: moments[1:] / moments[0] for step, moments in self.sums.items()}
         for row in range(len(means)):
-            # One row for all steps, or one each.
-            seen = [moments for step, moments in by_step.items() if len(means) == 1 or step == row]
+            # A step after the last has the last one's row.
+            rows = layer.statistics_rows
+            seen = [moments for step, moments in by_step.items() if rows[min(step, layer.steps - 1)] == row]
             if seen:
                 means[row] = np.mean([mean for mean, _ in seen], axis=0)
                 variances[row] = np.mean([np.maximum(square - mean**2, 0) for mean, square in seen], axis=0)
@@ -97,7 +100,7 @@ class _Statistics:
 @contextmanager
 def _observing(layers: list[keras.Layer], measured: dict[int, _Statistics]) -> Iterator[None]:
     # Inside a real loop the step is a tensor, and statistics could not leave it.
-    looped = [layer for layer in layers if isinstance(layer, Stage) and not layer.unroll]
+    looped = [layer for layer in layers if isinstance(layer, (Stage, StateGraph)) and not layer.unroll]
     normalizations = [layer for layer in layers if id(layer) in measured]
     try:
         for stage in looped:

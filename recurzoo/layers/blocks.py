@@ -12,16 +12,17 @@ from keras import ops
 
 from recurzoo.values import Value, value
 
-Bias = Literal["per_step", "shared"] | None
+Bias = Literal["per_step", "shared"] | tuple[int, ...] | None
 
 
 class Convolution(NamedTuple):
-    """One convolution of a block: its kernel's shape, and whether it carries the stage's stride."""
+    """One convolution of a block: its kernel's shape, whether it carries the stage's stride, and is transposed."""
 
     kernel_size: int
     input_channels: int
     output_channels: int
     strided: bool = False
+    transposed: bool = False
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
@@ -46,15 +47,19 @@ class Block(Value):
 
     Attributes:
         channels: int, output channels.
-        bias: None, `"per_step"` or `"shared"`: whether convolutions have biases, and whether steps share them.
+        bias: None, `"per_step"`, `"shared"`, or for each step the number of its bias (`(0, 1, 1)`: the last two steps
+            have one): whether convolutions have biases, and whether steps share them.
         dropout: float, the rate of the dropout inside the block.
         normalized_shortcut: bool, whether a projection shortcut is followed by a normalisation.
+        chained: bool, whether a step goes on from the one before; otherwise all steps are alike, from an input of one
+            shape to an output of another, and the stage's owner runs them (a `StateGraph`).
     """
 
     channels: int
     bias: Bias = None
     dropout: float = 0.0
     normalized_shortcut = False
+    chained = True
 
     def convolutions(self, input_channels: int) -> dict[str, Convolution]:
         """The convolutions by name, in the order they run."""
@@ -87,7 +92,7 @@ class PreActivationBlock(BasicBlock):
 
     Args:
         channels: int, output channels of both convolutions.
-        bias: None, `"per_step"` or `"shared"`.
+        bias: None, `"per_step"`, `"shared"` or an index, see `Block`.
         dropout: float, rate of the dropout before the second convolution.
     """
 
@@ -112,7 +117,7 @@ class PostActivationBlock(BasicBlock):
 
     Args:
         channels: int, output channels of both convolutions.
-        bias: None, `"per_step"` or `"shared"`.
+        bias: None, `"per_step"`, `"shared"` or an index, see `Block`.
         dropout: float, rate of the dropout before the second convolution.
     """
 
@@ -130,13 +135,38 @@ class PostActivationBlock(BasicBlock):
 
 
 @value
+class ConvolutionBlock(Block):
+    """One 3x3 convolution, normalised and through ReLU, added to what it came from (Savarese & Maire, 2019, sec. 4.4).
+
+    Args:
+        channels: int, output channels.
+        bias: None, `"per_step"` or `"shared"`.
+        dropout: float, rate of the dropout before the convolution.
+    """
+
+    channels: int
+    bias: Bias = None
+    dropout: float = 0.0
+
+    def convolutions(self, input_channels: int) -> dict[str, Convolution]:
+        return {"conv1": Convolution(3, input_channels, self.channels, strided=True)}
+
+    def normalizations(self, input_channels: int) -> dict[str, int]:
+        return {"bn1": self.channels}
+
+    def apply(self, x: Any, step: StepContext) -> Any:
+        h = step.normalize("bn1", step.convolve("conv1", step.dropout(x)))
+        return step.add(step.shortcut(x), ops.relu(h))
+
+
+@value
 class BottleneckBlock(Block):
     """1x1, 3x3 and 1x1 convolutions, each followed by a normalisation (He et al., 2015); the 3x3 carries the stride.
 
     Args:
         channels: int, output channels.
         width: int, channels of the 3x3 convolution.
-        bias: None, `"per_step"` or `"shared"`.
+        bias: None, `"per_step"`, `"shared"` or an index, see `Block`.
         dropout: float, rate of the dropout before the last convolution.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +11,9 @@ from keras import ops
 
 from recurzoo.layers.blocks import Block
 from recurzoo.layers.shortcut import Shortcut, make_shortcut
-from recurzoo.layers.step import Step
+from recurzoo.layers.step import Kernels, Step
 from recurzoo.layers.step_normalization import Normalization, StepNormalization
+from recurzoo.layers.step_table import rows_of_steps
 from recurzoo.layers.stochastic_depth import StochasticDepth
 from recurzoo.sharing import HardBank, KernelBank, Loop, Sharing, find_loops, tied
 
@@ -31,7 +32,7 @@ class Stage(keras.layers.Layer):
         block: a `Block`, what one step does.
         steps: int, T.
         sharing: a `Sharing`, or a tuple of one for each bank.
-        normalization: what the steps' normalisations share, one of `StepNormalization`'s words.
+        normalization: what the steps' normalisations share, one of `StepNormalization`'s words or an index.
         strides: int, of the first step.
         shortcut: `"projection"` or `"padding"`, used where the first step changes the shape.
         across_sites: bool, whether one bank serves all convolution sites.
@@ -81,7 +82,7 @@ class Stage(keras.layers.Layer):
         self.block = block
         self.steps = steps
         self.sharing = tuple(sharing) if isinstance(sharing, (tuple, list)) else sharing
-        self.normalization = normalization
+        self.normalization: Normalization = normalization if isinstance(normalization, str) else tuple(normalization)
         self.strides = strides
         self.shortcut_kind = shortcut
         self.across_sites = across_sites
@@ -99,8 +100,10 @@ class Stage(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         block, input_channels = self.block, input_shape[-1]
         self.changes_shape = self.strides != 1 or input_channels != block.channels
+        # Whether step 0 is another one than those that go on from it.
+        self.has_entry = self.changes_shape and block.chained
         first = block.convolutions(input_channels)
-        self.convolutions = block.convolutions(block.channels) if self.steps > 1 else first
+        self.convolutions = block.convolutions(block.channels) if self.steps > 1 and block.chained else first
         self.entry_banks = {
             site: tied(1).bank(1, convolution.kernel_shape, name=f"{site}_entry", dtype=self.dtype_policy)
             for site, convolution in first.items()
@@ -111,7 +114,7 @@ class Stage(keras.layers.Layer):
             bank.build()
 
         normalized = block.normalizations(input_channels)
-        if self.steps > 1 and normalized != block.normalizations(block.channels):
+        if self.steps > 1 and block.chained and normalized != block.normalizations(block.channels):
             raise ValueError(
                 f"{type(block).__name__} normalises its input, so a first step from {input_channels} to "
                 f"{block.channels} channels needs a stage of its own. Received: steps={self.steps}"
@@ -130,13 +133,13 @@ class Stage(keras.layers.Layer):
             self.normalizations[site].build((None, None, None, channels))
 
         self.biases = {}
-        if block.bias:
-            rows = self.steps if block.bias == "per_step" else 1
+        if block.bias is not None:
+            self.bias_rows = rows_of_steps(block.bias, self.steps)
             for site, convolution in self.convolutions.items():
-                shape = (rows, convolution.output_channels)
+                shape = (max(self.bias_rows) + 1, convolution.output_channels)
                 self.biases[site] = self.add_weight(name=f"{site}_bias", shape=shape, initializer="zeros")
         self.shortcut: Any = None
-        if self.changes_shape:
+        if self.has_entry:
             biased, normalize = block.bias is not None, block.normalized_shortcut
             self.shortcut = make_shortcut(
                 self.shortcut_kind, block.channels, self.strides, biased, normalize, dtype=self.dtype_policy
@@ -186,14 +189,15 @@ class Stage(keras.layers.Layer):
             A list of `Loop`s that covers the steps in order.
         """
         steps = self.steps if steps is None else steps
-        breaks = {0, steps, *(step for step in self.before if step < steps), *([1] if self.changes_shape else [])}
+        breaks = {0, steps, *(step for step in self.before if step < steps), *([1] if self.has_entry else [])}
         found = []
         for start, stop in pairwise(sorted(breaks)):
-            keys = [self._loop_key(step) for step in range(start, stop)]
+            keys = [self.loop_key(step) for step in range(start, stop)]
             found += [loop._replace(start=loop.start + start) for loop in find_loops(keys)]
         return found
 
-    def _loop_key(self, step: int) -> tuple[Hashable, ...]:
+    def loop_key(self, step: int) -> tuple[Hashable, ...]:
+        """Steps of equal keys may run as one loop."""
         addresses = [self.slot_of(site, step) for site in self.convolutions]
         return tuple(bank.loop_key(slot) for bank, slot in addresses)
 
@@ -203,6 +207,7 @@ class Stage(keras.layers.Layer):
         steps: int | None = None,
         skip: Collection[int] = (),
         trajectory: bool = False,
+        extra_scale: float | None = None,
         training: bool | None = None,
     ) -> Any:
         """Run the stage.
@@ -210,9 +215,11 @@ class Stage(keras.layers.Layer):
         Args:
             x: tensor `(batch, height, width, input channels)`.
             steps: int, how many steps to run instead of all. More than there are repeat the last step, which then must
-                share its kernels with the one before; its normalisation is reused.
+                share its kernels with the one before, or be meant to repeat by `extra_scale`; its normalisation is
+                reused.
             skip: steps to leave out.
             trajectory: bool, whether to return the state after each step instead of the last one only.
+            extra_scale: float, a factor for the residuals of the steps after the last one.
             training: bool.
 
         Returns:
@@ -222,59 +229,74 @@ class Stage(keras.layers.Layer):
             ValueError: if the stage cannot run so many steps, or skip the given ones.
         """
         steps = self.steps if steps is None else steps
-        self._check(steps, skip)
+        self._check(steps, skip, extra_scale)
         states = []
         as_loop = not (self.unroll or training or trajectory or skip)
-        served = {} if as_loop else {bank.name: bank.serve() for bank in (*self.entry_banks.values(), *self.banks)}
+        kernels = None if as_loop else self.kernels()
         for loop in self.loops(steps) if as_loop else [Loop(step, 1, 1) for step in range(steps)]:
             if loop.start in self.before:
                 x = self.before[loop.start](x)
-            if as_loop:
-                x = self._run_loop(x, loop)
+            if kernels is None:
+                x = self._run_loop(x, loop, extra_scale)
             elif loop.start not in skip:
-                addresses = {site: self.slot_of(site, loop.start) for site in self.convolutions}
-                kernels = {site: served[bank.name][slot] for site, (bank, slot) in addresses.items()}
-                x = self.block.apply(x, Step(self, loop.start, kernels, training))
+                x = self.run_step(x, loop.start, kernels(loop.start), training, extra_scale)
             states.append(x)
         return states if trajectory else x
 
-    def _run_loop(self, x: Any, loop: Loop) -> Any:
-        def tables(offset: int) -> dict[str, Any]:
-            addresses = {
-                site: [self.slot_of(site, step) for step in range(loop.start + offset, loop.stop, loop.period)]
-                for site in self.convolutions
-            }
-            return {site: at[0][0].table([slot for _, slot in at]) for site, at in addresses.items()}
+    def kernels(self) -> Callable[[int], Kernels]:
+        """The kernels of all steps: a function from a step to what its convolutions use."""
+        served = {bank.name: bank.serve() for bank in (*self.entry_banks.values(), *self.banks)}
 
-        kernels_at = [tables(offset) for offset in range(loop.period)]
+        def of_step(step: int) -> Kernels:
+            addresses = {site: self.slot_of(site, step) for site in self.convolutions}
+            return {site: served[bank.name][slot] for site, (bank, slot) in addresses.items()}
+
+        return of_step
+
+    def kernel_table(self, steps: Sequence[int]) -> Callable[[Any], Kernels]:
+        """The kernels for a loop: a function from a turn, an int tensor, to what its convolutions use.
+
+        Args:
+            steps: the step at each turn, all of one `loop_key`.
+        """
+        addresses = {site: [self.slot_of(site, step) for step in steps] for site in self.convolutions}
+        tables = {site: at[0][0].table([slot for _, slot in at]) for site, at in addresses.items()}
+        return lambda turn: {site: table(turn) for site, table in tables.items()}
+
+    def run_step(
+        self, x: Any, step: Any, kernels: Kernels, training: bool | None = None, extra_scale: float | None = None
+    ) -> Any:
+        """Run one step by itself: an int, or an int tensor inside a loop."""
+        return self.block.apply(x, Step(self, step, kernels, training, extra_scale))
+
+    def _run_loop(self, x: Any, loop: Loop, extra_scale: float | None) -> Any:
+        starts = [loop.start + offset for offset in range(loop.period)]
+        tables = [self.kernel_table(range(start, loop.stop, loop.period)) for start in starts]
 
         def repeat_once(repeat: Any, x: Any) -> Any:
-            for offset in range(loop.period):
-                kernels = {site: table(repeat) for site, table in kernels_at[offset].items()}
-                step = Step(self, loop.start + repeat * loop.period + offset, kernels, training=False)
-                x = self.block.apply(x, step)
+            for start, kernels_at in zip(starts, tables, strict=True):
+                x = self.run_step(x, start + repeat * loop.period, kernels_at(repeat), False, extra_scale)
             return x
 
         return repeat_once(0, x) if loop.repeats == 1 else ops.fori_loop(0, loop.repeats, repeat_once, x)
 
-    def _check(self, steps: int, skip: Collection[int]) -> None:
+    def _check(self, steps: int, skip: Collection[int], extra_scale: float | None) -> None:
         if steps < 1:
             raise ValueError(f"A stage runs at least one step. Received: steps={steps}")
         if steps > self.steps:
             last = [self.slot_of(site, self.steps - 1)[0] for site in self.convolutions]
-            repeats = self.steps == 1 or self._loop_key(self.steps - 1) == self._loop_key(self.steps - 2)
-            if (
-                not repeats
-                or not all(isinstance(bank, HardBank) for bank in last)
-                or (self.steps == 1 and self.changes_shape)
-            ):
+            repeats = self.steps == 1 or self.loop_key(self.steps - 1) == self.loop_key(self.steps - 2)
+            shared = repeats and all(isinstance(bank, HardBank) for bank in last)
+            if self.steps == 1 and self.changes_shape:
+                raise ValueError(f"A step that changes the shape cannot be repeated. Received: steps={steps}")
+            if not shared and extra_scale is None:
                 raise ValueError(
-                    f"Only a stage whose last step is hard-shared runs more than its {self.steps} steps. "
-                    f"Received: steps={steps}"
+                    f"Only a stage whose last step is hard-shared runs more than its {self.steps} steps, or one that "
+                    f"is told the extra_scale of what it was not trained to repeat. Received: steps={steps}"
                 )
         if not all(0 <= step < steps for step in skip):
             raise ValueError(f"Only steps 0 to {steps - 1} can be skipped here. Received: skip={tuple(skip)}")
-        if self.changes_shape and 0 in skip:
+        if self.has_entry and 0 in skip:
             raise ValueError(f"Step 0 changes the shape and cannot be skipped. Received: skip={tuple(skip)}")
 
     def get_config(self) -> dict[str, Any]:

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from recurzoo.layers.convolution import convolve
+from recurzoo.layers.convolution import convolve, convolve_transposed
+from recurzoo.layers.step_table import row_at
 
 if TYPE_CHECKING:
     from recurzoo.layers.stage import Stage
+
+# For each convolution site its kernel and the factor for its output (or None).
+Kernels = dict[str, tuple[Any, Any]]
 
 
 class Step:
@@ -20,28 +24,39 @@ class Step:
         index: int, or int tensor inside a loop.
         kernels: for each convolution site its kernel and the factor for its output (or None).
         training: bool.
+        extra_scale: float, a factor for the residual of a step after the stage's last one; None for none.
     """
 
-    def __init__(self, stage: Stage, index: Any, kernels: dict[str, tuple[Any, Any]], training: bool | None):
+    def __init__(
+        self,
+        stage: Stage,
+        index: Any,
+        kernels: Kernels,
+        training: bool | None,
+        extra_scale: float | None = None,
+    ):
         self.stage = stage
         self.index = index
         self.kernels = kernels
         self.training = training
+        self.extra_scale = extra_scale
 
     @property
     def changes_shape(self) -> bool:
-        return self.stage.changes_shape and isinstance(self.index, int) and self.index == 0
+        first = isinstance(self.index, int) and self.index == 0
+        return self.stage.changes_shape and (first or not self.stage.block.chained)
 
     def convolve(self, site: str, x: Any) -> Any:
         kernel, factor = self.kernels[site]
-        strided = self.stage.convolutions[site].strided and self.changes_shape
-        y = convolve(x, kernel, self.stage.strides if strided else 1)
+        convolution = self.stage.convolutions[site]
+        strided = convolution.strided and self.changes_shape
+        operation = convolve_transposed if convolution.transposed else convolve
+        y = operation(x, kernel, self.stage.strides if strided else 1)
         if factor is not None:
             y = y * factor
         if site not in self.stage.biases:
             return y
-        bias = self.stage.biases[site]
-        return y + ops.cast(ops.take(bias, ops.minimum(self.index, bias.shape[0] - 1), axis=0), y.dtype)
+        return y + ops.cast(row_at(self.stage.biases[site], self.stage.bias_rows, self.index), y.dtype)
 
     def normalize(self, site: str, x: Any) -> Any:
         return self.stage.normalizations[site](x, step=self.index, training=self.training)
@@ -55,4 +70,7 @@ class Step:
     def add(self, carried: Any, residual: Any) -> Any:
         if self.stage.stochastic_depth is not None:
             residual = self.stage.stochastic_depth(residual, step=self.index, training=self.training)
-        return carried + residual
+        if self.extra_scale is None or (isinstance(self.index, int) and self.index < self.stage.steps):
+            return carried + residual
+        factor = ops.where(ops.convert_to_tensor(self.index) < self.stage.steps, 1.0, self.extra_scale)
+        return carried + residual * ops.cast(factor, residual.dtype)

@@ -9,8 +9,10 @@ import keras
 from keras import ops
 
 from recurzoo.layers.batch_statistics import normalize_by_batch
+from recurzoo.layers.step_table import row_at, rows_of_steps
 
-Normalization = Literal["independent", "shared_affine", "no_affine", "shared", "none"]
+Words = Literal["independent", "shared_affine", "no_affine", "shared", "none"]
+Normalization = Words | tuple[int, ...]
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -24,10 +26,12 @@ class StepNormalization(keras.layers.Layer):
     | `"no_affine"`     | per step   | none            | FRNN's other CIFAR runs                          |
     | `"shared"`        | one        | one for all     | naive recurrence                                 |
     | `"none"`          | none       | none            | RC-n without BN: the identity                    |
+    | an index          | by index   | by index        | paper 5's shared blocks, shared naively          |
 
     Args:
         steps: int, how many steps there are.
-        sharing: what the steps share, one of the table's words.
+        sharing: what the steps share, one of the table's words; or for each step the number of its statistics, scale
+            and shift (`(0, 1, 2, 2)`: all from the third step on have the same).
         momentum: float, of the moving averages.
         epsilon: float, added to the variance.
         gamma_initializer: initializer of the scale.
@@ -43,7 +47,7 @@ class StepNormalization(keras.layers.Layer):
         Same as the input.
 
     Raises:
-        ValueError: if `sharing` is not one of the table's words.
+        ValueError: if `sharing` is neither one of the table's words nor an index that fits the steps.
     """
 
     def __init__(
@@ -56,27 +60,37 @@ class StepNormalization(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if sharing not in get_args(Normalization):
-            raise ValueError(
-                f"A step normalisation shares one of {get_args(Normalization)}. Received: sharing={sharing!r}"
-            )
+        if isinstance(sharing, str) and sharing not in get_args(Words):
+            raise ValueError(f"A step normalisation shares one of {get_args(Words)}. Received: sharing={sharing!r}")
         self.steps = steps
-        self.sharing = sharing
+        self.sharing: Normalization = sharing if isinstance(sharing, str) else tuple(sharing)
+        # For each step its row of the statistics, and of scale and shift; None where there are none.
+        self.statistics_rows: Any
+        self.affine_rows: Any
+        self.statistics_rows, self.affine_rows = self._rows()
         self.momentum = momentum
         self.epsilon = epsilon
         self.observer: Callable[[int, Any, Any], None] | None = None
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        channels = input_shape[-1]
-        per_step, once, none = (self.steps, channels), (1, channels), None
-        statistics, affine = {
+    def _rows(self) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+        if not isinstance(self.sharing, str):
+            rows = rows_of_steps(self.sharing, self.steps)
+            return rows, rows
+        per_step, once, none = rows_of_steps("per_step", self.steps), rows_of_steps("shared", self.steps), None
+        return {
             "independent": (per_step, per_step),
             "shared_affine": (per_step, once),
             "no_affine": (per_step, none),
             "shared": (once, once),
             "none": (none, none),
         }[self.sharing]
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        statistics, affine = (
+            None if rows is None else (max(rows) + 1, input_shape[-1])
+            for rows in (self.statistics_rows, self.affine_rows)
+        )
         # Statistics and their use stay in float32 under mixed precision, as in Keras' own BatchNormalization.
         wide = {"dtype": keras.backend.standardize_dtype(self.variable_dtype), "autocast": False}
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
@@ -106,8 +120,8 @@ class StepNormalization(keras.layers.Layer):
         if self.moving_mean is None:
             return x
         ones = ops.ones(x.shape[-1:], self.moving_mean.dtype)
-        gamma = ones if self.gamma is None else _row(self.gamma, step)
-        beta = ops.zeros_like(ones) if self.beta is None else _row(self.beta, step)
+        gamma = ones if self.affine_rows is None else row_at(self.gamma, self.affine_rows, step)
+        beta = ops.zeros_like(ones) if self.affine_rows is None else row_at(self.beta, self.affine_rows, step)
         if self.observer is not None or (training and self.trainable):
             normalized, mean, variance = normalize_by_batch(x, gamma, beta, self.epsilon)
             if self.observer is not None:
@@ -117,15 +131,15 @@ class StepNormalization(keras.layers.Layer):
                 self._learn(self.moving_variance, step, variance)
             return normalized
         # One multiply and one add.
-        scale = gamma * ops.rsqrt(_row(self.moving_variance, step) + self.epsilon)
-        shift = beta - _row(self.moving_mean, step) * scale
+        scale = gamma * ops.rsqrt(row_at(self.moving_variance, self.statistics_rows, step) + self.epsilon)
+        shift = beta - row_at(self.moving_mean, self.statistics_rows, step) * scale
         return ops.cast(ops.cast(x, scale.dtype) * scale + shift, x.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
     def _learn(self, moving: keras.Variable, step: Any, value: Any) -> None:
-        row = min(step, moving.shape[0] - 1)
+        row = self.statistics_rows[min(step, self.steps - 1)]
         value = ops.cast(value, moving.dtype)
         # As a tensor: JAX refuses to slice into a variable.
         table = ops.convert_to_tensor(moving)
@@ -141,11 +155,3 @@ class StepNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
         }
-
-
-def _row(table: Any, step: Any) -> Any:
-    """Row `step` of a table, or the last one if it ends before; a table of one row needs no step at all."""
-    last = table.shape[0] - 1
-    if isinstance(step, int) or last == 0:
-        return ops.convert_to_tensor(table)[min(step, last) if last else 0]
-    return ops.take(table, ops.minimum(step, last), axis=0)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import keras
 
-from recurzoo.layers import Stage
+from recurzoo.layers import Stage, StateGraph
 from recurzoo.layers.initializers import he_normal
 from recurzoo.sharing import Sharing
 
@@ -39,6 +39,9 @@ class ZooModel(keras.Model):
     Output shape:
         `(batch, num_classes)` logits. Without head, a feature map, or `(batch, features)` if pooled.
     """
+
+    # Set by `recurzoo.reestimate_batch_norm`; not saved.
+    statistics_reestimated = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         model = super().__new__(cls, *args, **kwargs)
@@ -82,18 +85,27 @@ class ZooModel(keras.Model):
         graph = self._graph
         return Stage(block, steps, graph["sharing"].pop(name, sharing), unroll=graph["unroll"], name=name, **kwargs)
 
-    def finish(self, x: Any, num_classes: int, name: str | None = None) -> None:
-        """End the graph: pooling and the head."""
+    def state_graph(self, states: Any, schedule: Any, name: str = "graph", **kwargs: Any) -> StateGraph:
+        """Make a graph of states, whose edges are stages named `edge_i_j`."""
+        graph = self._graph
+        sharing = {edge: graph["sharing"].pop(edge) for edge in list(graph["sharing"]) if edge.startswith("edge_")}
+        return StateGraph(states, schedule, sharing=sharing, unroll=graph["unroll"], name=name, **kwargs)
+
+    def finish(self, x: Any, num_classes: int, name: str | None = None, per_pixel: bool = False) -> None:
+        """End the graph: pooling and the head; or, for logits `per_pixel`, a 1x1 convolution as head."""
         graph = self._graph
         object.__delattr__(self, "_graph")
         if graph["sharing"]:
             raise ValueError(
                 f"{type(self).__name__} has no stages of these names. Received: {sorted(graph['sharing'])}"
             )
-        if graph["include_top"]:
+        # Logits in float32 also under mixed precision.
+        head = {"kernel_initializer": he_normal(), "dtype": "float32", "name": "head"}
+        if graph["include_top"] and per_pixel:
+            x = keras.layers.Conv2D(num_classes, 1, data_format="channels_last", **head)(x)
+        elif graph["include_top"]:
             x = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool")(x)
-            # Logits in float32 also under mixed precision.
-            x = keras.layers.Dense(num_classes, kernel_initializer=he_normal(), dtype="float32", name="head")(x)
+            x = keras.layers.Dense(num_classes, **head)(x)
         elif graph["pooling"] is not None:
             pools = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
             if graph["pooling"] not in pools:
@@ -103,8 +115,9 @@ class ZooModel(keras.Model):
 
     @property
     def stages(self) -> list[Stage]:
-        """The stages in order."""
-        return [layer for layer in self.layers if isinstance(layer, Stage)]
+        """The stages in order, those along the edges of a state graph included."""
+        owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in self.layers]
+        return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]
 
     @property
     def architecture(self) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
 
-from recurzoo.layers import BottleneckBlock, StepNormalization
-from recurzoo.layers.initializers import he_normal
+from recurzoo.layers import BottleneckBlock
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import imagenet_stem
 from recurzoo.sharing import SoftSharing, untied
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -60,14 +59,7 @@ class BottleneckSWRN(ZooModel):
             return SoftSharing(slots if num_templates == "all" else num_templates, recurrence)  # type: ignore[arg-type]
 
         x = self.begin(input_shape, **{"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **kwargs})
-        # Zeros on both sides, as in PyTorch: see `layers.convolution`.
-        x = layers.ZeroPadding2D(3, data_format="channels_last", name="stem_padding")(x)
-        x = layers.Conv2D(
-            64, 7, 2, use_bias=False, kernel_initializer=he_normal(), data_format="channels_last", name="stem"
-        )(x)
-        x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
-        x = layers.ZeroPadding2D(1, data_format="channels_last", name="pool_padding")(x)
-        x = layers.MaxPooling2D(3, 2, data_format="channels_last", name="stem_pool")(x)
+        x = imagenet_stem(x, 64)
         for number, steps in enumerate(BLOCKS[depth], start=1):
             planes = 64 * 2 ** (number - 1)
             block = BottleneckBlock(4 * planes, planes * width)

@@ -22,11 +22,12 @@ def write_card(record: Record) -> str:
         UnknownNameError: if the record's architecture is not the zoo's; a ValueError.
     """
     paper = catalog.families()[catalog.architecture(record.architecture).family].paper
-    authors = " and ".join(paper.authors)
+    title = f"[{paper.title}]({paper.url})" if paper.url else paper.title
+    made = ", ".join(filter(None, [" and ".join(paper.authors), str(paper.year)]))
     parts = [
         _front_matter(record),
         f"# {record.name}",
-        f"`{record.architecture}` from [{paper.title}]({paper.url}) ({authors}, {paper.year}), a model of recurzoo.",
+        f"`{record.architecture}` from {title} ({made}), a model of recurzoo.",
         _use(record),
         "## Facts\n\n" + _table(_facts(record)),
         _training(record),

@@ -69,6 +69,7 @@ def info(name: str | Path) -> ModelInfo:
     architecture = catalog.architecture(record.architecture if record else split_tag(str(name))[0])
     facts = catalog.architecture_facts(architecture.name)
     weights = tuple(found for found in find_checkpoints() if split_tag(found)[0] == architecture.name)
+    training_parameters = facts.training_parameters if facts else None
     if record is not None:
         parameters, classes = record.parameters, len(record.class_names) or None
     elif facts is not None:
@@ -77,7 +78,8 @@ def info(name: str | Path) -> ModelInfo:
         from recurzoo.registry.weights_file import count_parameters
 
         model = create(architecture.name)
-        parameters, classes = count_parameters(model), model.output_shape[-1]
+        parameters, classes = count_parameters(model, consolidated=True), model.output_shape[-1]
+        training_parameters = count_parameters(model)
     licences: dict[str, str | None] = {"code": CODE_LICENCE}
     if record is not None:
         licences |= {"weights": record.licence, "data": record.dataset.licence if record.dataset else None}
@@ -86,7 +88,7 @@ def info(name: str | Path) -> ModelInfo:
         architecture=architecture.name,
         family=architecture.family,
         parameters=parameters,
-        training_parameters=(facts.training_parameters if facts else None) or parameters,
+        training_parameters=training_parameters or parameters,
         classes=classes,
         sharing=(record.sharing if record else None) or architecture.sharing,
         weights=weights,

@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from recurzoo.errors import UnknownNameError
+from recurzoo.registry.grammars.frnn import FRNN
+from recurzoo.registry.grammars.grammar import Architecture
+from recurzoo.registry.grammars.preresnet import PRERESNET
+from recurzoo.registry.grammars.rc import RC
+from recurzoo.registry.grammars.relaxed_resnet import RELAXED_RESNET
+from recurzoo.registry.grammars.scnn import SCNN
+from recurzoo.registry.grammars.swrn import SWRN
 
-
-class Reading(NamedTuple):
-    """What a name says.
-
-    Attributes:
-        model: `"module:Class"`.
-        arguments: of that class.
-        sharing: how the network shares its kernels, in words.
-    """
-
-    model: str
-    arguments: dict[str, Any]
-    sharing: str
-
-
-@dataclass(frozen=True)
-class Family:
-    """How the architectures of one paper are named.
-
-    Args:
-        name: of its file in the catalog.
-        form: what its names look like, for error messages.
-        pattern: regular expression that every one of its names matches, of valid networks or not.
-        read: from the match to a `Reading`; raises UnknownNameError for networks that do not exist.
-        write: from the class's name and arguments back to the name, or None where the grammar has none.
-    """
-
-    name: str
-    form: str
-    pattern: re.Pattern[str]
-    read: Callable[[re.Match[str]], Reading]
-    write: Callable[[str, Mapping[str, Any]], str | None]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """An architecture that a name stands for; the fields are those of `Family` and `Reading`."""
-
-    name: str
-    family: str
-    model: str
-    arguments: Mapping[str, Any]
-    sharing: str
-
-
-BOTTLENECK_DEPTHS = (50, 101, 152)
-NUMBER = "(0|[1-9][0-9]*)"
-
-
-def _read_swrn(match: re.Match[str]) -> Reading:
-    name, soft = match[0], match["soft"] is not None
-    depth, width = int(match["depth"]), int(match["width"])
-    templates: int | str | None = int(match["templates"]) if match["templates"] else "all" if soft else None
-    arguments = {"depth": depth, "width": width, "num_templates": templates}
-    if depth in BOTTLENECK_DEPTHS:
-        # The first convolution of three bottlenecks, the fewest of any stage, has another input and stays out.
-        model, slots, sharers = (
-            "recurzoo.models.bottleneck_swrn:BottleneckSWRN",
-            2,
-            "convolutions of one kind in a stage",
-        )
-    else:
-        slots = (depth - 4) // 3 - 2
-        model, sharers = "recurzoo.models.swrn:SWRN", f"{slots} convolutions a stage"
-        if depth < 10 or (depth - 4) % 6:
-            depths = f"10, 16, 22, 28, ... or, with bottlenecks, {', '.join(map(str, BOTTLENECK_DEPTHS))}"
-            raise UnknownNameError(f"A Wide ResNet has a depth of {depths}. Received: {name!r}")
-    if width < 1:
-        raise UnknownNameError(f"A Wide ResNet has a width of at least 1. Received: {name!r}")
-    if not soft:
-        return Reading(model, arguments, "none: every convolution has its own kernel")
-    if not slots:
-        raise UnknownNameError(f"At depth {depth} no convolutions can share; take 16 or more. Received: {name!r}")
-    if isinstance(templates, int) and not 1 <= templates <= slots:
-        raise UnknownNameError(f"At depth {depth}, 1 to {slots} templates can be shared. Received: {name!r}")
-    count = {"all": "as many templates", 1: "1 template"}.get(templates, f"{templates} templates")
-    return Reading(model, arguments, f"soft: {sharers} share {count}")
-
-
-def _write_swrn(model: str, arguments: Mapping[str, Any]) -> str | None:
-    if model not in ("SWRN", "BottleneckSWRN"):
-        return None
-    templates = arguments["num_templates"]
-    stem = f"{'wrn' if templates is None else 'swrn'}-{arguments['depth']}-{arguments['width']}"
-    return stem if templates in (None, "all") else f"{stem}-{templates}"
-
-
-FAMILIES = (
-    Family(
-        name="swrn",
-        form="swrn-DEPTH-WIDTH[-TEMPLATES] or wrn-DEPTH-WIDTH",
-        pattern=re.compile(
-            f"(?P<soft>s)?wrn-(?P<depth>{NUMBER})-(?P<width>{NUMBER})(?(soft)(-(?P<templates>{NUMBER}))?)"
-        ),
-        read=_read_swrn,
-        write=_write_swrn,
-    ),
-)
+FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN)
 
 
 def parse(name: str, known: Iterable[str] = ()) -> Architecture:

@@ -126,7 +126,7 @@ class Record(Spec):
 
 @spec
 class Paper(Spec):
-    """Where a family comes from."""
+    """Where a family comes from; no authors and an empty `url` where they are not known."""
 
     title: str
     authors: tuple[str, ...]

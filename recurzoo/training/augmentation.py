@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recurzoo.training.recipe import Augmentation
+from recurzoo.training.settings import Augmentation
 
 
 class AugmentedImages(keras.layers.Layer):
@@ -35,6 +35,7 @@ class AugmentedImages(keras.layers.Layer):
         self.image_shape = images.shape[1:]
         self.fill = np.asarray(fill, "float32")
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self._held = images
         pixels = images.reshape(-1, images.shape[-1])
         self.pixels = self.add_weight(
             name="pixels",
@@ -45,6 +46,12 @@ class AugmentedImages(keras.layers.Layer):
             autocast=False,
         )
         self.built = True
+
+    def hold(self, images: np.ndarray) -> None:
+        """Take other images, of the same number and shape, in the place of these."""
+        if images is not self._held:
+            self.pixels.assign(images.reshape(self.pixels.shape))
+            self._held = images
 
     @property
     def seed_generator_variables(self) -> list[Any]:

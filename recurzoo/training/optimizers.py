@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from recurzoo.training.recipe import Optimizer, Recipe, Schedule
+from recurzoo.training.recipe import Recipe
+from recurzoo.training.settings import Optimizer, Schedule
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -101,11 +102,14 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> CoupledSGD:
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """The optimiser of a recipe."""
     settings: Optimizer = recipe.optimizer
+    rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch)
+    if settings.kind == "adam":
+        return keras.optimizers.Adam(rate, clipvalue=settings.clip_value)
     return CoupledSGD(
-        EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch),
+        rate,
         settings.momentum,
         settings.nesterov,
         settings.weight_decay,

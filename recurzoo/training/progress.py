@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,5 +98,5 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
 
 
 def _key(number: int, variable: Any) -> str:
-    # Paths of random generators are not unique.
-    return f"{number:05d} {variable.path}"
+    # Paths of random generators are not unique; and Keras numbers its names by all that the process has made before.
+    return f"{number:05d} {re.sub(r'_[0-9]+(?=/|$)', '', variable.path)}"

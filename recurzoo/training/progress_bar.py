@@ -38,9 +38,17 @@ class ProgressBar:
         """Print the line of an epoch."""
         self.bar.console.print(
             f"epoch {row['epoch']:.0f}/{self.epochs}  "
-            f"train {row['train_accuracy']:.2%} (loss {row['train_loss']:.4f})  "
-            f"test {row['test_accuracy']:.2%} (loss {row['test_loss']:.4f})  {row['images_per_second']:.0f} images/s"
+            f"{_describe(row, 'train')}  {_describe(row, 'test')}  {row['images_per_second']:.0f} images/s",
+            soft_wrap=True,
         )
+
+
+def _describe(row: dict[str, Any], part: str) -> str:
+    def say(name: str, value: float) -> str:
+        return f"{value:.2%}" if name == "accuracy" else f"{name.replace('_', ' ')} {value:.4f}"
+
+    measured = {key.removeprefix(f"{part}_"): value for key, value in row.items() if key.startswith(f"{part}_")}
+    return f"{part} " + ", ".join(say(name, measured[name]) for name in sorted(measured))
 
 
 class _Steps(keras.callbacks.Callback):

@@ -9,80 +9,19 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from recurzoo.errors import UnknownNameError
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Part(BaseModel):
-    """Frozen, and deaf to no misspelling."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Augmentation(Part):
-    """What happens to training images, in the order of the fields.
-
-    Attributes:
-        flip: mirror each image with probability 1/2.
-        crop: pixels of zeros on every side before a random crop of the original size.
-        cutout: side of the square that is painted over with the model's mean, in pixels; 0 for none.
-    """
-
-    flip: bool = False
-    crop: Annotated[int, Field(ge=0)] = 0
-    cutout: Annotated[int, Field(ge=0)] = 0
-
-
-class Optimizer(Part):
-    """SGD with momentum.
-
-    Attributes:
-        learning_rate: the highest rate.
-        momentum: in 0..1.
-        nesterov: whether the momentum is Nesterov's.
-        weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients.
-        clip_value: gradients are clipped to plus and minus this; None for no clipping.
-    """
-
-    learning_rate: Positive = 0.1
-    momentum: Fraction = 0.9
-    nesterov: bool = True
-    weight_decay: NonNegative = 0.0
-    clip_value: Positive | None = None
-
-
-class Schedule(Part):
-    """How the learning rate goes.
-
-    Attributes:
-        kind: `"steps"` (times `factor` at the start of each of `epochs`, counted from 0), or, after a linear `warmup`
-            over that fraction of the run, `"linear"` or `"cosine"` to zero.
-        epochs: where steps are.
-        factor: what a step multiplies by.
-        warmup: fraction of the run.
-    """
-
-    kind: Literal["steps", "linear", "cosine"] = "steps"
-    epochs: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    factor: Positive = 0.1
-    warmup: Fraction = 0.0
-
-
-class WeightAverage(Part):
-    """An exponential average of the weights, which takes their place at the end.
-
-    Attributes:
-        decay: per step.
-        last: the fraction of the run over which it is taken; 0 for no average.
-    """
-
-    decay: Fraction = 0.99
-    last: Annotated[float, Field(ge=0, le=1)] = 0.0
+from recurzoo.training.settings import (
+    Augmentation,
+    Curriculum,
+    Fraction,
+    Optimizer,
+    Part,
+    Pull,
+    Schedule,
+    WeightAverage,
+)
 
 
 class Recipe(Part):
@@ -100,13 +39,16 @@ class Recipe(Part):
         precision: `"float32"` or `"mixed_bfloat16"`.
         label_smoothing: in 0..1.
         steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
+        pull: of relaxed sharing; None for the default, the paper's, where there is any.
+        curriculum: of a task whose examples are generated; None for its default.
+        baseline: an architecture that is trained by the same recipe first, and stands beside this one in its record.
     """
 
     name: str
     architecture: str
     dataset: str
     image_size: Annotated[int, Field(gt=0)] = 32
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default_factory=dict)
     epochs: Annotated[int, Field(gt=0)]
     batch_size: Annotated[int, Field(gt=0)] = 128
     seed: Annotated[int, Field(ge=0)] = 0
@@ -117,6 +59,9 @@ class Recipe(Part):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     average: WeightAverage = WeightAverage()
+    pull: Pull | None = None
+    curriculum: Curriculum | None = None
+    baseline: str | None = None
 
 
 def list_recipes() -> list[str]:

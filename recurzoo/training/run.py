@@ -20,11 +20,12 @@ from recurzoo.registry.catalog import dataset_facts
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record, TrainingData
 from recurzoo.reports import Report
-from recurzoo.training.datasets import ImageData, load_data
-from recurzoo.training.evaluation import evaluate_classifier, test_metrics
+from recurzoo.training import path_finding
+from recurzoo.training.classification import Classification, Task
 from recurzoo.training.hardware import describe_hardware, describe_versions
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
+from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
 
 STATE, LOG = "state.safetensors", "training.csv"
@@ -36,19 +37,20 @@ class Result(Report):
 
     Attributes:
         folder: the checkpoint's.
-        accuracy: of the stored weights on all test images, a fraction.
+        summary: its measured quality in words.
+        metrics: what its record holds, measured on the stored weights.
         epochs: how many.
         seconds: of training, over all sessions.
     """
 
     folder: str
-    accuracy: float
+    summary: str
+    metrics: dict[str, Any]
     epochs: int
     seconds: float
 
     def __rich__(self) -> RenderableType:
-        minutes = self.seconds / 60
-        return f"{self.folder}: {self.accuracy:.2%} of the test images, {self.epochs} epochs in {minutes:.1f} minutes"
+        return f"{self.folder}: {self.summary}, {self.epochs} epochs in {self.seconds / 60:.1f} minutes"
 
 
 def train(
@@ -61,9 +63,11 @@ def train(
 ) -> Result:
     """Train a recipe, writing a state and a CSV line every epoch, and at the end a checkpoint.
 
+    A recipe's baseline is trained first, in a folder of its own name inside `out`.
+
     Args:
         recipe: a `Recipe`.
-        data: words that `load_data` takes.
+        data: words that `load_data` takes, or `shortest-paths`.
         out: folder for `state.safetensors`, `training.csv` and the checkpoint's folder.
         resume: bool, whether to go on where an earlier run in the same folder stopped.
         report: called after each epoch with its row of the log.
@@ -78,46 +82,57 @@ def train(
     out = Path(out)
     if (out / STATE).exists() and not resume:
         raise ValueError(f"There is a run in this folder. Received: {str(out)!r}; resume it, or give another folder")
-    images = load_data(data, (recipe.image_size, recipe.image_size))
-    if len(images.train) < recipe.batch_size:
+    task = _make_task(recipe, data)
+    if len(task.examples(0)) < recipe.batch_size:
         raise ValueError(
-            f"A batch is at most all {len(images.train)} training images. Received: batch_size={recipe.batch_size}"
+            f"A batch is at most all {len(task.examples(0))} training images. Received: batch_size={recipe.batch_size}"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    baseline: dict[str, Any] = {}
+    if recipe.baseline is not None:
+        twin = recipe.model_copy(update={"architecture": recipe.baseline, "baseline": None, "model": {}})
+        baseline = train(twin, data, out / recipe.baseline, resume, report, callbacks).metrics
+        baseline = {f"{recipe.baseline}_{name}": value for name, value in baseline.items()}
 
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.
-    network, shown = (_create(recipe, images, recipe.precision) for _ in range(2))
-    trainer = make_trainer(recipe, network, images.train.images, 255 * np.array(network.architecture["mean"]))
-    plan = json.loads(recipe.model_dump_json()) | {"training_images": images.train.fingerprint}
+    network, shown = (_create(recipe, task, recipe.precision) for _ in range(2))
+    fill = 255 * np.array(network.architecture["mean"])
+    trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
+    callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
+    plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
     progress = load_state(out / STATE, trainer.state, plan) if resume and (out / STATE).exists() else Progress(plan)
+    out.mkdir(parents=True, exist_ok=True)
     while progress.epoch < recipe.epochs:
-        row = _run_epoch(trainer, shown, recipe, images, progress, callbacks)
+        row = _run_epoch(trainer, shown, recipe, task, progress, callbacks)
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
         report(row)
     _show(trainer, shown)
-    return _store(recipe, images, shown, progress, out)
+    return _store(recipe, task, shown, progress, out, baseline)
+
+
+def _make_task(recipe: Recipe, data: str) -> Task:
+    return path_finding.PathFinding(recipe) if data == path_finding.DATA else Classification(recipe, data)
 
 
 def _run_epoch(
-    trainer: Trainer, shown: ZooModel, recipe: Recipe, images: ImageData, progress: Progress, callbacks: Sequence[Any]
+    trainer: Trainer, shown: ZooModel, recipe: Recipe, task: Task, progress: Progress, callbacks: Sequence[Any]
 ) -> dict[str, float]:
+    epoch = progress.epoch
+    examples = task.examples(epoch)
+    trainer.images.hold(examples.images)
     start = time.perf_counter()
-    train, epoch = images.train, progress.epoch
-    trained = train_epoch(trainer, recipe, train.labels, len(images.class_names), epoch, callbacks)
+    trained = train_epoch(trainer, recipe, task.targets(examples), epoch, callbacks)
     seconds = time.perf_counter() - start
     _show(trainer, shown)
-    tested = evaluate_classifier(shown, images.test)
     row = {
         "epoch": epoch + 1,
         "learning_rate": float(trainer.optimizer.learning_rate),
-        "train_loss": trained["loss"],
-        "train_accuracy": trained["accuracy"],
-        "test_loss": tested["loss"],
-        "test_accuracy": tested["accuracy"],
-        "images_per_second": len(train) / seconds,
+        **{f"train_{name}": value for name, value in trained.items()},
+        **task.columns(shown, epoch),
+        "images_per_second": len(examples) / seconds,
         "seconds": time.perf_counter() - start,
+        **relaxation_columns(trainer.network),
     }
     progress.rows.append({key: float(f"{value:.6g}") for key, value in row.items()})
     progress.seconds += row["seconds"]
@@ -132,46 +147,34 @@ def _show(trainer: Trainer, shown: ZooModel) -> None:
         shown.set_weights(trainer.network.get_weights())
 
 
-def _create(recipe: Recipe, images: ImageData, precision: str) -> ZooModel:
+def _create(recipe: Recipe, task: Task, precision: str) -> ZooModel:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return create(
-            recipe.architecture,
-            num_classes=len(images.class_names),
-            input_shape=images.test.images.shape[1:],
-            **channel_statistics(recipe, images),
-            **recipe.model,
-        )
+        return create(recipe.architecture, **task.model_arguments, **recipe.model)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def channel_statistics(recipe: Recipe, images: ImageData) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation of pixels in 0..1: the published ones of a known data set, else the images' own."""
-    facts = dataset_facts(recipe.dataset)
-    if facts is not None and facts.mean:
-        return {"mean": facts.mean, "std": facts.std}
-    pixels = images.train.images.reshape(-1, images.train.images.shape[-1]) / 255
-    return {"mean": tuple(pixels.mean(axis=0).tolist()), "std": tuple(pixels.std(axis=0).tolist())}
-
-
-def _store(recipe: Recipe, images: ImageData, shown: ZooModel, progress: Progress, out: Path) -> Result:
+def _store(
+    recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path, baseline: dict[str, Any]
+) -> Result:
     """Write the checkpoint, and measure what was written: the figure in its record is that of the stored file."""
-    final = _create(recipe, images, "float32")
+    final = _create(recipe, task, "float32")
     final.set_weights(shown.get_weights())
+    final, relaxation = consolidated(final, task.record_metrics)
     facts = dataset_facts(recipe.dataset)
     record = Record(
         name=f"{recipe.architecture}.{recipe.dataset}",
         architecture=recipe.architecture,
         dataset=TrainingData(
             name=recipe.dataset,
-            source=images.source,
-            note=images.note,
+            source=task.source,
+            note=task.note,
             licence=facts.licence if facts is not None else None,
-            fingerprint=images.train.fingerprint,
+            fingerprint=task.fingerprint,
         ),
-        class_names=images.class_names,
+        class_names=task.class_names,
         recipe=progress.recipe,
         recipe_name=recipe.name,
         seed=recipe.seed,
@@ -183,6 +186,6 @@ def _store(recipe: Recipe, images: ImageData, shown: ZooModel, progress: Progres
     )
     folder = out / record.name
     record = checkpoint.save(final, folder, record, training_log=out / LOG)
-    metrics = test_metrics(load(folder), images.test)
+    metrics = {**task.record_metrics(load(folder)), **relaxation, **baseline}
     checkpoint.write_record(folder, dataclasses.replace(record, metrics=metrics))
-    return Result(str(folder), metrics["test_accuracy"], progress.epoch, round(progress.seconds, 1))
+    return Result(str(folder), task.summary(metrics), metrics, progress.epoch, round(progress.seconds, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,7 +42,14 @@ class Trainer(keras.Model):
         return [*self.network.variables, *self.images.seed_generator_variables, *average, *self.optimizer.variables]
 
 
-def make_trainer(recipe: Recipe, network: keras.Model, images: np.ndarray, fill: Any) -> Trainer:
+def make_trainer(
+    recipe: Recipe,
+    network: keras.Model,
+    images: np.ndarray,
+    fill: Any,
+    loss: keras.losses.Loss,
+    metrics: Sequence[str] = ("accuracy",),
+) -> Trainer:
     """Build and compile the trainer of a recipe.
 
     Args:
@@ -49,6 +57,8 @@ def make_trainer(recipe: Recipe, network: keras.Model, images: np.ndarray, fill:
         network: the classifier to train.
         images: uint8 array `(images, height, width, channels)`.
         fill: what cutout paints with, one number in 0..255 a channel.
+        loss: a Keras loss of targets and outputs.
+        metrics: Keras' names of what else is measured while training.
 
     Returns:
         A compiled `Trainer`.
@@ -58,8 +68,8 @@ def make_trainer(recipe: Recipe, network: keras.Model, images: np.ndarray, fill:
     trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.seed), average)
     trainer.compile(
         make_optimizer(recipe, batches),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
+        loss,
+        metrics=list(metrics),
         # On a CPU TensorFlow runs faster without XLA.
         jit_compile=keras.backend.backend() == "jax",
         steps_per_execution=recipe.steps_per_execution,
@@ -70,33 +80,35 @@ def make_trainer(recipe: Recipe, network: keras.Model, images: np.ndarray, fill:
 
 
 def train_epoch(
-    trainer: Trainer, recipe: Recipe, labels: np.ndarray, classes: int, epoch: int, callbacks: Any = ()
-) -> Any:
+    trainer: Trainer, recipe: Recipe, targets: np.ndarray, epoch: int, callbacks: Any = ()
+) -> dict[str, float]:
     """Train for one epoch; the order of the images depends on seed and epoch only.
 
     Args:
         trainer: a `Trainer`.
         recipe: a `Recipe`.
-        labels: int array, one a training image.
-        classes: int.
+        targets: array `(images, ...)`, what the loss compares the outputs with.
         epoch: int, from 0.
         callbacks: Keras callbacks.
 
     Returns:
-        A dictionary: mean `loss` and `accuracy` over the augmented images.
+        A dictionary: mean `loss`, and the trainer's metrics, over the augmented images.
     """
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(labels)).astype("int32")
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(targets)).astype("int32")
     # A last, smaller batch would be compiled anew; what it leaves out differs from epoch to epoch.
-    order = order[: len(labels) // recipe.batch_size * recipe.batch_size]
+    order = order[: len(targets) // recipe.batch_size * recipe.batch_size]
     if trainer.average is not None:
         averaging = epoch >= round(recipe.epochs * (1 - recipe.average.last))
         trainer.average.decay.assign(recipe.average.decay if averaging else 0.0)
     history = trainer.fit(
         order,
-        keras.ops.convert_to_numpy(keras.ops.one_hot(labels[order], classes)),
+        targets[order],
         batch_size=recipe.batch_size,
+        # So that callbacks are told the epoch of the run.
+        initial_epoch=epoch,
+        epochs=epoch + 1,
         shuffle=False,
         verbose=0,
         callbacks=list(callbacks),
     ).history
-    return {"loss": history["loss"][0], "accuracy": history["accuracy"][0]}
+    return {name: values[0] for name, values in history.items()}

@@ -30,6 +30,10 @@ STAGES = {
     "pooling": (lambda **k: Stage(POST, 4, tied(4), before=pooling(), **k), [(0, 1, 2), (2, 1, 2)]),
     "biases per step": (lambda **k: Stage(PostActivationBlock(4, bias="per_step"), 3, tied(3), **k), [(0, 1, 3)]),
     "one bias": (lambda **k: Stage(PostActivationBlock(4, bias="shared"), 3, tied(3), **k), [(0, 1, 3)]),
+    "by index": (
+        lambda **k: Stage(PreActivationBlock(4, bias=(0, 1, 1, 2)), 4, partly((0, 1, 1, 1)), (0, 1, 2, 1), **k),
+        [(0, 1, 1), (1, 1, 3)],
+    ),
     "stochastic depth": (lambda **k: Stage(POST, 3, tied(3), death_rates=[0.1, 0.3, 0.5], **k), [(0, 1, 3)]),
     "halved": (lambda **k: Stage(POST, 4, tied(4), strides=2, **k), [(0, 1, 1), (1, 1, 3)]),
     "widened": (
@@ -130,6 +134,22 @@ def test_more_steps_are_refused_where_the_last_kernel_is_not_shared(name, images
         stage(images, steps=stage.steps + 1)
 
 
+@pytest.mark.parametrize("name", ["untied", "soft across sites", "tied", "by index"])
+def test_any_last_step_repeats_where_its_residual_is_told_a_scale(name, images, build):
+    stage, looped = build(STAGES[name][0]), build(STAGES[name][0], unroll=False)
+    looped.set_weights(stage.get_weights())
+    state = run(stage, images)
+    np.testing.assert_array_equal(run(stage, images, extra_scale=0.3), state)
+    for steps in (stage.steps + 1, stage.steps + 2):
+        scaled = run(stage, images, steps=steps, extra_scale=0.3)
+        np.testing.assert_allclose(run(looped, images, steps=steps, extra_scale=0.3), scaled, rtol=1e-4, atol=1e-4)
+        whole = stage(images, steps=steps, trajectory=True, extra_scale=0.3)
+        assert len(whole) == steps
+        before = ops.convert_to_numpy(whole[-2])
+        residual = run(stage, before, steps=stage.steps, skip=range(stage.steps - 1)) - before
+        np.testing.assert_allclose(scaled, before + 0.3 * residual, rtol=1e-3, atol=1e-3)
+
+
 def test_a_skipped_step_leaves_the_state_as_it_was(images, build):
     stage = build(STAGES["soft"][0])
     first, _, third = (ops.convert_to_numpy(state) for state in stage(images, trajectory=True, skip=(1,)))
@@ -175,6 +195,9 @@ def test_half_precision_of_a_single_layer(name, unroll, images, build):
         lambda x: Stage(PRE, 2, tied(2))(x, skip=(2,)),
         lambda x: Stage(POST, 2, tied(2), strides=2)(x, skip=(0,)),
         lambda x: Stage(POST, 2, tied(2), "batch")(x),
+        lambda x: Stage(POST, 2, tied(2), (0, 2))(x),
+        lambda x: Stage(PreActivationBlock(4, bias=(0, 1, 2)), 2, tied(2))(x),
+        lambda x: Stage(POST, 1, tied(1), strides=2)(x, steps=2, extra_scale=0.5),
     ],
 )
 def test_what_a_stage_cannot_do_is_refused(wrong, images):

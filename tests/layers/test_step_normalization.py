@@ -16,6 +16,7 @@ ROWS = {
     "no_affine": (STEPS, 0),
     "shared": (1, 1),
     "none": (0, 0),
+    (0, 1, 1): (2, 2),
 }
 
 
@@ -120,3 +121,5 @@ def test_half_precision_computes_in_bfloat16_and_keeps_statistics_in_float32(tra
 def test_unknown_options_are_refused():
     with pytest.raises(ValueError, match="Received: sharing='both'"):
         StepNormalization(2, "both")
+    with pytest.raises(ValueError, match=r"Received: \(0, 1, 1\)"):
+        StepNormalization(2, (0, 1, 1))

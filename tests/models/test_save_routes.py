@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recurzoo.layers import BottleneckBlock, PostActivationBlock, PreActivationBlock, Stage
-from recurzoo.models import SWRN
+from recurzoo.models import RC, SWRN, PreActivationResNet
 from recurzoo.sharing import HardSharing, RelaxedSharing, SoftSharing, partly, tied
 
 pytestmark = pytest.mark.tensorflow
@@ -41,15 +41,20 @@ STAGES = {
     "shared": lambda: Stage(PRE, 2, tied(2), "shared", name="stage"),
     "none": lambda: Stage(PRE, 2, tied(2), "none", name="stage"),
 }
-CASES = [*STAGES, "SWRN", "SWRN folded"]
+SMALL = {"num_classes": 3, "input_shape": (8, 8, 3)}
+FOLDED = {"stage_2": HardSharing((0, 0), scaled=True), "stage_1_entry": (tied(1), tied(1))}
+FAMILIES = {
+    "SWRN": lambda: SWRN(16, 1, 2, dropout=0.3, **SMALL),
+    "SWRN folded": lambda: SWRN(16, 1, 2, sharing=FOLDED, unroll=False, **SMALL),
+    "RC": lambda: RC(2, 4, **SMALL),
+    "PreActivationResNet": lambda: PreActivationResNet(20, 1, "shared", 4, extra_steps=1, extra_scale=0.5, **SMALL),
+}
+CASES = [*STAGES, *FAMILIES]
 
 
 def make(case):
-    if case == "SWRN":
-        return SWRN(16, 1, 2, dropout=0.3, num_classes=3, input_shape=(8, 8, 3))
-    if case == "SWRN folded":
-        sharing = {"stage_2": HardSharing((0, 0), scaled=True), "stage_1_entry": (tied(1), tied(1))}
-        return SWRN(16, 1, 2, num_classes=3, input_shape=(8, 8, 3), sharing=sharing, unroll=False)
+    if case in FAMILIES:
+        return FAMILIES[case]()
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, data_format="channels_last", name="stem")(inputs)
     x = STAGES[case]()(x)
@@ -113,7 +118,7 @@ def test_clone_has_weights_of_its_own_and_can_be_saved(model, images, tmp_path):
 
 
 def test_sub_model_up_to_a_stage(model, images, tmp_path):
-    name = "stage_2" if isinstance(model, SWRN) else "stage"
+    name = [layer.name for layer in model.layers if isinstance(layer, Stage)][-1]
     sub = keras.Model(model.input, model.get_layer(name).output)
     sub.save(tmp_path / "sub.keras")
     loaded = keras.saving.load_model(tmp_path / "sub.keras")

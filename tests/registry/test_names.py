@@ -42,7 +42,7 @@ def test_a_name_says_class_and_arguments(name, model, depth, width, templates):
         ("swrm-28-10-2", "did you mean swrn-28-10-2"),
         ("wrn-28-10-2", "did you mean"),
         ("swrn-028-10", "did you mean"),
-        ("resnet", "names are swrn-DEPTH-WIDTH"),
+        ("vgg", "names are swrn-DEPTH-WIDTH"),
         ("", "names are swrn-DEPTH-WIDTH"),
     ],
 )

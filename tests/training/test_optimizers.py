@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from recurzoo.training.optimizers import CoupledSGD, EpochSchedule, make_optimizer
-from recurzoo.training.recipe import Recipe, Schedule
+from recurzoo.training.recipe import Recipe
+from recurzoo.training.settings import Schedule
 
 
 def pytorch_sgd(weight, gradients, rates, momentum, decay, nesterov):

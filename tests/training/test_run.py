@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
     result = train(recipe, str(data), tmp_path / "run")
     record = read_record(result.folder)
     images = load_data(str(data), (8, 8))
-    assert record.name == "swrn-16-1-1.pets" == result.folder.name
+    assert record.name == "swrn-16-1-1.pets" == Path(result.folder).name
     assert record.class_names == ("cat", "dog")
     assert record.dataset.fingerprint == images.train.fingerprint
     model = recurzoo.load(result.folder)

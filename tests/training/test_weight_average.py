@@ -8,7 +8,8 @@ from recurzoo.training.recipe import Recipe
 from recurzoo.training.trainer import make_trainer, train_epoch
 from recurzoo.training.weight_average import floating_variables
 
-LABELS = np.arange(8) % 10
+TARGETS = np.eye(10, dtype="float32")[np.arange(8)]
+LOSS = keras.losses.CategoricalCrossentropy(from_logits=True)
 
 
 def small_trainer():
@@ -17,7 +18,7 @@ def small_trainer():
     recipe = Recipe(
         name="r", architecture="a", dataset="d", epochs=4, batch_size=8, average={"decay": 0.75, "last": 0.5}
     )
-    return recipe, make_trainer(recipe, SWRN(16, 1, 2, input_shape=(8, 8, 3)), images, (0, 0, 0))
+    return recipe, make_trainer(recipe, SWRN(16, 1, 2, input_shape=(8, 8, 3)), images, (0, 0, 0), LOSS)
 
 
 def weights(model):
@@ -34,7 +35,7 @@ def test_average_follows_the_weights_over_several_fits():
         expected = (
             before if expected is None else [decay * e + (1 - decay) * w for e, w in zip(expected, before, strict=True)]
         )
-        train_epoch(trainer, recipe, LABELS, 10, epoch)
+        train_epoch(trainer, recipe, TARGETS, epoch)
     trainer.average.copy_to(trainer.network)
     for got, wanted in zip(weights(trainer.network), expected, strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-6)
@@ -44,10 +45,10 @@ def test_state_holds_everything_a_run_changes_but_the_images():
     recipe, trainer = small_trainer()
     names = [variable.path for variable in trainer.state]
     assert not any("pixels" in name for name in names)
-    train_epoch(trainer, recipe, LABELS, 10, 0)
+    train_epoch(trainer, recipe, TARGETS, 0)
     state = [keras.ops.convert_to_numpy(variable) for variable in trainer.state]
-    rates = [train_epoch(trainer, recipe, LABELS, 10, 1)["loss"]]
+    rates = [train_epoch(trainer, recipe, TARGETS, 1)["loss"]]
     for variable, value in zip(trainer.state, state, strict=True):
         variable.assign(value)
-    rates.append(train_epoch(trainer, recipe, LABELS, 10, 1)["loss"])
+    rates.append(train_epoch(trainer, recipe, TARGETS, 1)["loss"])
     np.testing.assert_allclose(rates[0], rates[1], rtol=1e-4)

@@ -1,0 +1,62 @@
+"""The networks for shortest paths of Savarese & Maire (2019, section 4.4): an answer for every pixel, no pooling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from recurzoo.layers import ConvolutionBlock
+from recurzoo.layers.initializers import he_normal
+from recurzoo.models.base import ZooModel
+from recurzoo.sharing import SoftSharing, untied
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class SCNN(ZooModel):
+    """CNN, SCNN and SCNN-R: a 1x1 convolution, residual 3x3 convolutions that share templates, a 1x1 convolution.
+
+    Images are grids whose cells are 0 or 255 in each channel, so that pixels are 0..255 as everywhere in the zoo; the
+    network sees 0 and 1, not normalised further.
+
+    Args:
+        depth: int, how many 3x3 convolutions.
+        num_templates: int, of the one bank that serves them all; `"all"` for one a convolution (the paper's SCNN);
+            None for a plain CNN.
+        recurrence: float, lambda_R, the strength of the recurrence regulariser (SCNN-R: 0.01).
+        width: int, channels.
+        num_classes: int, logits for each pixel.
+        input_shape: `(height, width, channels)`.
+        **kwargs: see `ZooModel`; mean 0 and standard deviation 1 by default.
+
+    Output shape:
+        `(batch, height, width, num_classes)` logits.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+
+    def __init__(
+        self,
+        depth: int = 20,
+        num_templates: int | str | None = "all",
+        recurrence: float = 0.0,
+        width: int = 32,
+        num_classes: int = 1,
+        input_shape: tuple[int | None, ...] = (32, 32, 2),
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        templates = depth if num_templates == "all" else num_templates
+        if depth < 1 or not (templates is None or (isinstance(templates, int) and 1 <= templates <= depth)):
+            raise ValueError(
+                "An SCNN has at least one 3x3 convolution, and at most one template a convolution. "
+                f"Received: depth={depth}, num_templates={num_templates!r}"
+            )
+        sharing = untied(depth) if templates is None else SoftSharing(templates, recurrence)
+        channels = input_shape[-1] or 0
+        x = self.begin(input_shape, **{"mean": (0.0,) * channels, "std": (1.0,) * channels, **kwargs})
+        x = layers.Conv2D(width, 1, kernel_initializer=he_normal(), data_format="channels_last", name="stem")(x)
+        x = self.stage(ConvolutionBlock(width), depth, sharing, "stage")(x)
+        self.finish(x, num_classes, name, per_pixel=True)

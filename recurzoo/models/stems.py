@@ -1,0 +1,40 @@
+"""What stands before the stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from recurzoo.layers import StepNormalization
+from recurzoo.layers.initializers import he_normal
+
+
+def imagenet_stem(x: Any, width: int) -> Any:
+    """A 7x7 convolution at stride 2, normalised, and max pooling at stride 2, as in He et al. (2015)."""
+    # Zeros on both sides, as in PyTorch: see `layers.convolution`.
+    x = layers.ZeroPadding2D(3, data_format="channels_last", name="stem_padding")(x)
+    x = layers.Conv2D(
+        width, 7, 2, use_bias=False, kernel_initializer=he_normal(), data_format="channels_last", name="stem"
+    )(x)
+    x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
+    x = layers.ZeroPadding2D(1, data_format="channels_last", name="pool_padding")(x)
+    return layers.MaxPooling2D(3, 2, data_format="channels_last", name="stem_pool")(x)
+
+
+def convolutions(x: Any, count: int, width: int, name: str) -> Any:
+    """3x3 convolutions without bias, with normalisation and ReLU between them."""
+    for number in range(1, count + 1):
+        if number > 1:
+            x = StepNormalization(1, name=f"{name}_bn{number}")(x)
+            x = layers.ReLU(name=f"{name}_relu{number}")(x)
+        x = layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=he_normal(),
+            data_format="channels_last",
+            name=f"{name}_conv{number}",
+        )(x)
+    return x
