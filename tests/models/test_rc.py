@@ -186,15 +186,3 @@ def test_an_exported_file_holds_each_kernel_once(format, tmp_path, randomize):
     # Outputs and bytes are checked by `export` itself; so wide that a second copy of the kernels would break the limit.
     report = recurzoo.export(randomize(RC(4, width=16, input_shape=(8, 8, 3))), tmp_path / "model", format=format)
     assert report.bytes < 2 * report.parameter_bytes
-
-
-@pytest.mark.slow
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("format", ["onnx", "litert", "saved_model"])
-def test_an_exported_file_is_as_fast_as_the_untied_twins(format, tmp_path, randomize):
-    from recurzoo.exporting import latency_ratio
-
-    tied_report = recurzoo.export(randomize(RC(4, width=16)), tmp_path / "tied", format=format)
-    untied_report = recurzoo.export(randomize(RC(4, width=16, recurrent=False)), tmp_path / "untied", format=format)
-    assert tied_report.bytes < 0.5 * untied_report.bytes
-    assert latency_ratio(tmp_path / "tied", tmp_path / "untied", format, pairs=60).ratio <= 1.2

@@ -175,18 +175,7 @@ def member(request, randomize):
 def test_all_save_routes(member, tmp_path):
     images = IMAGES.astype("float32")
     member.get_layer("head").kernel.assign(member.get_layer("head").kernel / 10)
-    for number, route in enumerate(
-        (
-            routes.test_keras_file_holds_each_weight_once,
-            routes.test_weights_file_fills_a_model_made_from_the_config,
-            routes.test_clone_has_weights_of_its_own_and_can_be_saved,
-            routes.test_sub_model_up_to_a_stage,
-            routes.test_saved_model_gives_the_same_outputs,
-        )
-    ):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        route(member, images, folder)
+    routes.pass_every_route(member, images, tmp_path)
 
 
 def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):

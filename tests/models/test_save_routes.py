@@ -169,3 +169,17 @@ def test_files_of_tensorflow_open_on_jax(images, randomize, tmp_path):
     for case, (variables, error) in json.loads(run.stdout.splitlines()[-1]).items():
         assert variables == expected[case], case
         assert error <= 1e-4, case
+
+
+def pass_every_route(model, images, folder):
+    """For the tests of other families: one model through all of the above."""
+    routes = (
+        test_keras_file_holds_each_weight_once,
+        test_weights_file_fills_a_model_made_from_the_config,
+        test_clone_has_weights_of_its_own_and_can_be_saved,
+        test_sub_model_up_to_a_stage,
+        test_saved_model_gives_the_same_outputs,
+    )
+    for number, route in enumerate(routes):
+        (folder / str(number)).mkdir()
+        route(model, images, folder / str(number))
