@@ -61,8 +61,8 @@ def main() -> None:
     print(f"   {accuracy:.2%} of {len(digits.test)} test digits after {time.perf_counter() - start:.0f} s")
 
     print("3. Fold it: similar kernels become one kernel in a loop")
-    test, train = ((split.images, split.labels) for split in (digits.test, digits.train))
-    folded = recurzoo.fold(model, threshold=0.9, data=test, train_data=train)
+    test = (digits.test.images, digits.test.labels)
+    folded = recurzoo.fold(model, threshold=0.9, data=test, train_images=digits.train.images)
     print(folded.fold_report)
 
     print("4. Export both to ONNX")

@@ -178,7 +178,7 @@ def test_consolidating_keeps_biases_and_normalisations(randomize):
 
 
 def test_the_report_reads_as_text_and_as_json(swrn):
-    report = fold(swrn, 0.9, (IMAGES, LABELS), (IMAGES, LABELS), batch_size=5).fold_report
+    report = fold(swrn, 0.9, (IMAGES, LABELS), IMAGES, batch_size=5).fold_report
     read = json.loads(json.dumps(report.to_dict()))
     assert read["stages"][0]["banks"][0]["loops"] == [{"start": 0, "period": 1, "repeats": 6}]
     assert read["accuracy_before"] == report.accuracy_before == report.accuracy_after
@@ -193,7 +193,7 @@ def test_the_report_reads_as_text_and_as_json(swrn):
     [
         ({"threshold": 1.5}, "between 0 and 1. Received: threshold=1.5"),
         ({"data": (IMAGES, LABELS[:3])}, "with a label each.* 3 labels"),
-        ({"train_data": (IMAGES[:0], LABELS[:0])}, "at least one image.*Received: 0 images"),
+        ({"train_images": IMAGES[:0]}, "at least one image.*Received: 0 images"),
     ],
 )
 def test_bad_arguments_are_refused(swrn, kwargs, message):

@@ -33,8 +33,10 @@ def fold_(
     from recurzoo.registry import checkpoint
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
+    from recurzoo.training.augmentation import sample_as_trained
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import test_metrics
+    from recurzoo.training.settings import Augmentation
 
     record = checkpoint.read_record(find_folder(name))
     model = load(name)
@@ -44,8 +46,11 @@ def fold_(
     else:
         images = load_data(data, model.input_shape[1:3])
         images = images.relabelled(record.class_names) if record.class_names else images
-        train, test = ((split.images, split.labels) for split in (images.train, images.test))
-        folded = fold(model, threshold, test, train)
+        # Statistics are measured on images as the checkpoint's training saw them.
+        augmentation = Augmentation(**record.recipe.get("augmentation", {}))
+        fill = [255 * mean for mean in model.architecture["mean"]]
+        seen = sample_as_trained(images.train.images, augmentation, fill)
+        folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
         metrics = test_metrics(folded, images.test)
     report = folded.fold_report
     recipe = {**record.recipe, "folded": {"from": record.name, "threshold": threshold}}

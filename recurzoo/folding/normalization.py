@@ -24,7 +24,8 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
 
     Args:
         model: a Keras model, changed in place; frozen normalisations are measured too.
-        images: array `(images, height, width, channels)`, pixels in 0..255, from the training set.
+        images: array `(images, height, width, channels)`, pixels in 0..255, from the training set and augmented as in
+            training: a network trained on crops with black borders has other statistics on images without.
         batch_size: int, images a batch at most. As in training, larger batches give deeper steps truer statistics.
 
     Raises:

@@ -22,7 +22,7 @@ def fold(
     model: ZooModel,
     threshold: float = 0.9,
     data: tuple[Any, Any] | None = None,
-    train_data: tuple[Any, Any] | None = None,
+    train_images: Any = None,
     batch_size: int = 250,
 ) -> ZooModel:
     """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
@@ -37,8 +37,8 @@ def fold(
             scale, 0 ties all slots of a bank.
         data: pair of images `(images, height, width, channels)`, pixels in 0..255, and int labels `(images,)`, on which
             to measure the accuracy before and after.
-        train_data: such a pair from the training set. If given, the new model's batch-normalisation statistics are
-            measured anew on its images, its labels are not used; if not, they stay those of `model`.
+        train_images: array of training images, augmented as in training. If given, the new model's
+            batch-normalisation statistics are measured anew on them; if not, they stay those of `model`.
         batch_size: int, images run at once for both.
 
     Returns:
@@ -65,11 +65,13 @@ def fold(
     folded = _replace(model, plan)
     if data is not None:
         accuracies["accuracy_after"] = _accuracy(folded, data, batch_size)
-    if train_data is not None:
-        reestimate_batch_norm(folded, train_data[0], batch_size)
+    if train_images is not None:
+        reestimate_batch_norm(folded, train_images, batch_size)
         if data is not None:
             accuracies["accuracy_reestimated"] = _accuracy(folded, data, batch_size)
-    return _report("fold", model, folded, plan, threshold, statistics_reestimated=train_data is not None, **accuracies)
+    return _report(
+        "fold", model, folded, plan, threshold, statistics_reestimated=train_images is not None, **accuracies
+    )
 
 
 def materialize(model: ZooModel) -> ZooModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -97,3 +98,27 @@ class AugmentedImages(keras.layers.Layer):
         height, width, _ = self.image_shape
         hole = covered(height)[:, :, None] & covered(width)[:, None, :]
         return ops.where(hole[..., None], self.fill, images)
+
+
+def sample_as_trained(
+    images: np.ndarray, augmentation: Augmentation, fill: Any, count: int = 10_000, seed: int = 0
+) -> np.ndarray:
+    """Some training images as a run saw them, for measuring batch-normalisation statistics anew.
+
+    A network trained on crops with black borders has other statistics on images without: those of plain images would
+    cost it several points of accuracy.
+
+    Args:
+        images: uint8 array `(images, height, width, channels)`.
+        augmentation: an `Augmentation`.
+        fill: what cutout paints with, one number in 0..255 a channel.
+        count: int, how many images at most.
+        seed: int.
+
+    Returns:
+        A float32 array `(count, height, width, channels)`.
+    """
+    layer = AugmentedImages(images, augmentation, fill, seed)
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
+    parts = np.array_split(chosen, math.ceil(len(chosen) / 1000))
+    return np.concatenate([ops.convert_to_numpy(layer(part, training=True)) for part in parts])

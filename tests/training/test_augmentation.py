@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from recurzoo.training.augmentation import AugmentedImages
+from recurzoo.training.augmentation import AugmentedImages, sample_as_trained
 from recurzoo.training.recipe import Augmentation
 
 FILL = (10.0, 20.0, 30.0)
@@ -76,3 +76,15 @@ def test_cutout_comes_last():
     _, got = augment(images(), repeats=100, crop=4, cutout=6)
     # Were it painted before the crop, some square would be pushed over the border with zeros around it whole.
     assert ((got == np.array(FILL, "float32")).all(axis=-1).sum(axis=(1, 2)) >= 9).all()
+
+
+def test_a_sample_is_of_different_images_augmented():
+    got = sample_as_trained(images(), Augmentation(flip=True), FILL, count=4)
+    plain = images().astype("float32")
+    sources = [
+        number
+        for number, image in enumerate(plain)
+        for sampled in got
+        if (sampled == image).all() or (sampled == image[:, ::-1]).all()
+    ]
+    assert len(got) == len(set(sources)) == len(sources) == 4
