@@ -62,7 +62,7 @@ def main() -> None:
 
     print("3. Fold it: similar kernels become one kernel in a loop")
     test = (digits.test.images, digits.test.labels)
-    folded = recurzoo.fold(model, threshold=0.9, data=test, train_images=digits.train.images)
+    folded = recurzoo.fold(model, threshold=0.6, data=test, train_images=digits.train.images)
     print(folded.fold_report)
 
     print("4. Export both to ONNX")
