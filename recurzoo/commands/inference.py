@@ -140,7 +140,8 @@ def evaluate_(
     record = read_record(find_folder(name))
     model = load(name)
     if data == SHORTEST_PATHS:
-        return _evaluate_paths(model, record.name, limit or 1000)
+        # As many grids as its record was measured on, so that the same figures come out.
+        return _evaluate_paths(model, record.name, limit or record.metrics.get("test_grids_a_phase", 1000))
     _check_classifier(model, name)
     images = load_data(data, model.input_shape[1:3], train=False, limit=limit)
     if record.class_names:
