@@ -75,6 +75,8 @@ def main() -> None:
     figure, axes = plt.subplots(1, len(stages), figsize=(3 * len(stages), 3.4))
     for stage, axis in zip(stages, axes, strict=True):
         axis.imshow(stage.banks[0].similarity(), vmin=0, vmax=1, cmap="gray")
+        axis.set_xticks(range(stage.banks[0].slots))
+        axis.set_yticks(range(stage.banks[0].slots))
         axis.set_title(stage.name.replace("_", " "))
         axis.set_xlabel("layer")
     figure.tight_layout()
