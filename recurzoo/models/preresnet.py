@@ -8,8 +8,9 @@ import keras
 from keras import layers
 
 from recurzoo.layers import PreActivationBlock, StepNormalization
-from recurzoo.layers.initializers import RowConstant, he_normal
+from recurzoo.layers.initializers import RowConstant
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import convolution
 from recurzoo.sharing import partly, untied
 
 # The scale of a shared block's normalisations at the start, where each step has its own.
@@ -94,9 +95,7 @@ class PreActivationResNet(ZooModel):
             )
 
         x = self.begin(input_shape, **kwargs)
-        x = layers.Conv2D(
-            width, 3, padding="same", kernel_initializer=he_normal(), data_format="channels_last", name="stem"
-        )(x)
+        x = convolution(x, width, use_bias=True)
         own = blocks if unshared is None else unshared
         further = {"steps": blocks - 1 + extra_steps, "extra_scale": float(extra_scale)} if extra_steps else {}
         x = stage(width, blocks, own, "stage_1")(x)

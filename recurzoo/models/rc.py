@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from recurzoo.layers import InvertibleDownsampling, PostActivationBlock, PreActivationBlock, StepNormalization
-from recurzoo.layers.initializers import he_normal
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import convolution
 from recurzoo.sharing import tied, untied
 
 RCNormalization = Literal["independent", "shared", "none"]
@@ -66,15 +66,7 @@ class RC(ZooModel):
             return self.stage(block(channels), steps, sharing, name, normalization=normalization, before=halve)
 
         x = self.begin(input_shape, **kwargs)
-        x = layers.Conv2D(
-            width,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=he_normal(),
-            data_format="channels_last",
-            name="stem",
-        )(x)
+        x = convolution(x, width)
         x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
         x = cell(width, "cell_1")(x)
         x = InvertibleDownsampling(2, name="downsampling")(x)

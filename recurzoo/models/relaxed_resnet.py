@@ -10,8 +10,8 @@ import keras
 from keras import layers
 
 from recurzoo.layers import PostActivationBlock, StepNormalization, linear_death_rates
-from recurzoo.layers.initializers import he_normal
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import convolution
 from recurzoo.sharing import RelaxedSharing, Sharing, tied, untied
 
 Method = Literal["none", "raw", "relaxed", "minimal"]
@@ -64,9 +64,7 @@ class RelaxedResNet(ZooModel):
             return self.stage(block, steps, sharing, name, death_rates=dying, **changes)(x)
 
         x = self.begin(input_shape, **kwargs)
-        x = layers.Conv2D(
-            16, 3, padding="same", kernel_initializer=he_normal(), data_format="channels_last", name="stem"
-        )(x)
+        x = convolution(x, 16, use_bias=True)
         x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
         for index, steps in enumerate(counts):
             if index:

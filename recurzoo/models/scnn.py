@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
 
 from recurzoo.layers import ConvolutionBlock
-from recurzoo.layers.initializers import he_normal
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import convolution
 from recurzoo.sharing import SoftSharing, untied
 
 
@@ -57,6 +56,6 @@ class SCNN(ZooModel):
         sharing = untied(depth) if templates is None else SoftSharing(templates, recurrence)
         channels = input_shape[-1] or 0
         x = self.begin(input_shape, **{"mean": (0.0,) * channels, "std": (1.0,) * channels, **kwargs})
-        x = layers.Conv2D(width, 1, kernel_initializer=he_normal(), data_format="channels_last", name="stem")(x)
+        x = convolution(x, width, kernel_size=1, use_bias=True)
         x = self.stage(ConvolutionBlock(width), depth, sharing, "stage")(x)
         self.finish(x, num_classes, name, per_pixel=True)

@@ -10,6 +10,19 @@ from recurzoo.layers import StepNormalization
 from recurzoo.layers.initializers import he_normal
 
 
+def convolution(x: Any, width: int, name: str = "stem", kernel_size: int = 3, use_bias: bool = False) -> Any:
+    """One convolution at stride 1."""
+    return layers.Conv2D(
+        width,
+        kernel_size,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer=he_normal(),
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
 def imagenet_stem(x: Any, width: int) -> Any:
     """A 7x7 convolution at stride 2, normalised, and max pooling at stride 2, as in He et al. (2015)."""
     # Zeros on both sides, as in PyTorch: see `layers.convolution`.
@@ -28,13 +41,5 @@ def convolutions(x: Any, count: int, width: int, name: str) -> Any:
         if number > 1:
             x = StepNormalization(1, name=f"{name}_bn{number}")(x)
             x = layers.ReLU(name=f"{name}_relu{number}")(x)
-        x = layers.Conv2D(
-            width,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=he_normal(),
-            data_format="channels_last",
-            name=f"{name}_conv{number}",
-        )(x)
+        x = convolution(x, width, f"{name}_conv{number}")
     return x

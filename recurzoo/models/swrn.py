@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from recurzoo.layers import PreActivationBlock, StepNormalization
-from recurzoo.layers.initializers import he_normal
 from recurzoo.models.base import ZooModel
+from recurzoo.models.stems import convolution
 from recurzoo.sharing import SoftSharing, untied
 
 
@@ -61,15 +61,7 @@ class SWRN(ZooModel):
         sharing = untied(slots) if slots and templates is None else SoftSharing(int(templates or 1), recurrence)
 
         x = self.begin(input_shape, **kwargs)
-        x = layers.Conv2D(
-            16,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=he_normal(),
-            data_format="channels_last",
-            name="stem",
-        )(x)
+        x = convolution(x, 16)
         for number, channels in enumerate((16 * width, 32 * width, 64 * width), start=1):
             block = PreActivationBlock(channels, dropout=dropout)
             x = self.stage(block, 1, untied(1), f"stage_{number}_entry", strides=1 if number == 1 else 2)(x)
