@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from importlib import resources
 from typing import Any
 
+from recurzoo.documents import read_toml
 from recurzoo.registry.names import FAMILIES, Architecture, parse
 from recurzoo.registry.spec import ArchitectureFacts, DatasetFacts, FamilyFacts, Figure
 
@@ -24,7 +24,12 @@ def _datasets() -> dict[str, DatasetFacts]:
 
 def _read(name: str) -> dict[str, Any]:
     file = resources.files("recurzoo.registry").joinpath("catalog", f"{name}.toml")
-    return tomllib.loads(file.read_text(encoding="utf-8"))
+    try:
+        return read_toml(file)
+    except ValueError as error:
+        raise ValueError(
+            f"A file of the catalog is not TOML that can be read. Received: {name}.toml: {error}"
+        ) from None
 
 
 def architecture_names() -> list[str]:

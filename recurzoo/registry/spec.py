@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Self, dataclass_transform
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 
-
-class Spec:
-    """What all records share: reading from a mapping and writing as JSON."""
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read a record.
-
-        Args:
-            values: mapping with this record's fields; those with a default may be left out.
-
-        Returns:
-            The record.
-
-        Raises:
-            ValueError: if a field is unknown, missing, or of the wrong type.
-        """
-        try:
-            return TypeAdapter(cls).validate_python(dict(values))
-        except ValidationError as error:
-            found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r:.60}" for e in error.errors()]
-            raise ValueError(f"This is not a {cls.__name__}. Received: {'; '.join(found)}") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as nested dictionaries and lists, as JSON has them."""
-        return json.loads(self.to_json())
-
-    def to_json(self, indent: int | None = None) -> str:
-        """The record as JSON text.
-
-        Raises:
-            ValueError: if it holds something that JSON cannot say, such as NaN or an array.
-        """
-        try:
-            return json.dumps(dataclasses.asdict(self), indent=indent, allow_nan=False)  # type: ignore[call-overload]
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"A {type(self).__name__} holds only what JSON can say. Received: {error}") from None
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def spec(cls: type) -> Any:
-    """Make a subclass of `Spec` a frozen dataclass that checks its values and refuses unknown fields."""
-    return dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+from recurzoo.registry.spec_base import Spec, spec
 
 
 @spec
 class StoredFile(Spec):
     """A file of a checkpoint."""
 
-    sha256: str
-    bytes: int
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
 
 
 @spec
@@ -169,6 +123,11 @@ class FigureTable(Spec):
     runs: int | None = None
     errors: tuple[dict[str, str | float], ...]
 
+    def __post_init__(self) -> None:
+        for row in self.errors:
+            if [key for key, value in row.items() if isinstance(value, str)] != ["architecture"]:
+                raise ValueError("a row of errors has an architecture, and beside it numbers only")
+
 
 @spec
 class FamilyFacts(Spec):
@@ -182,7 +141,10 @@ class FamilyFacts(Spec):
 
 @spec
 class DatasetFacts(Spec):
-    """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1."""
+    """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1.
+
+    Its `hub_id` is the one it has among the Hugging Face Hub's data sets, if it is there.
+    """
 
     title: str
     classes: int
@@ -190,6 +152,7 @@ class DatasetFacts(Spec):
     std: tuple[float, ...] = ()
     licence: str
     url: str
+    hub_id: str | None = None
 
 
 @spec

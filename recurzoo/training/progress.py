@@ -12,9 +12,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from recurzoo.documents import one_line
 from recurzoo.files import draft
 
 
@@ -78,23 +80,44 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
     Raises:
         ValueError: if the file is damaged, or of another recipe.
     """
+    damaged = f"The run's state cannot be read. Received: {path}; start the run anew"
     try:
         with safe_open(path, framework="numpy") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
+            progress = _read_notes((file.metadata() or {}).get("progress", ""))
             if progress.recipe != recipe:
                 changed = sorted(key for key in recipe | progress.recipe if recipe.get(key) != progress.recipe.get(key))
                 raise ValueError(
-                    f"A run resumes with the recipe it began with. Received: another {', '.join(changed)} than in "
-                    f"{path}; leave --resume out and give another folder to start anew"
+                    f"A run resumes with the recipe it began with. Received: another {', '.join(changed)[:200]} than "
+                    f"in {path}; leave --resume out and give another folder to start anew"
                 )
-            keys = [_key(number, variable) for number, variable in enumerate(variables)]
-            if set(keys) != set(file.keys()):
+            keyed = {_key(number, variable): variable for number, variable in enumerate(variables)}
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            if found != {key: tuple(variable.shape) for key, variable in keyed.items()}:
                 raise ValueError(f"The run's state was written by another version or backend. Received: {path}")
-            for key, variable in zip(keys, variables, strict=True):
-                variable.assign(file.get_tensor(key))
+            # All are read before any is assigned, so that a damaged file changes nothing.
+            arrays = {key: file.get_tensor(key) for key in keyed}
     except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"The run's state cannot be read: {error}. Received: {path}; start the run anew") from None
+        raise ValueError(f"{damaged} ({one_line(str(error))})") from None
+    for key, variable in keyed.items():
+        variable.assign(arrays[key])
     return progress
+
+
+class _Notes(BaseModel):
+    """What `save_state` notes beside the variables; a loss may be NaN, and a whole number stays one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    recipe: dict[str, Any]
+    rows: list[dict[str, int | float | None]]
+    seconds: float
+
+
+def _read_notes(text: str) -> Progress:
+    try:
+        notes = _Notes(**json.loads(text))
+    except (RecursionError, TypeError, ValueError) as error:
+        raise SafetensorError(f"its notes are none: {error}") from None
+    return Progress(notes.recipe, notes.rows, notes.seconds)  # type: ignore[arg-type]
 
 
 def _key(number: int, variable: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from recurzoo.documents import one_line, parse_toml, read_toml, shorten
 from recurzoo.errors import UnknownNameError
 from recurzoo.training.settings import (
     Augmentation,
@@ -89,7 +89,7 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         UnknownNameError: if there is no such recipe; a ValueError.
         ValueError: if it is not well-formed.
     """
-    if name not in list_recipes() and not Path(name).is_file():
+    if name not in list_recipes() and not _is_file(name):
         near = difflib.get_close_matches(name, list_recipes(), n=3, cutoff=0.3)
         raise UnknownNameError(
             f"There is no such recipe. Received: {name!r}; give a TOML file or a recipe such as {', '.join(near)}"
@@ -108,7 +108,8 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(
-            f"Recipe {name!r} is not well-formed at {where!r}: {first['msg']}. Received: {first['input']!r}"
+            f"Recipe {name!r} is not well-formed at {shorten(where)}: {first['msg']}. "
+            f"Received: {shorten(first['input'])}"
         ) from None
 
 
@@ -116,15 +117,31 @@ def _folder() -> Traversable:
     return resources.files("recurzoo.training").joinpath("recipes")
 
 
-def _read(name: str) -> dict[str, Any]:
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:
+        # A name that no file system takes.
+        return False
+
+
+def _read(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
     shipped = _folder().joinpath(f"{name}.toml")
     try:
-        text = (shipped if shipped.is_file() else Path(name)).read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"Recipe {name!r} is not TOML that can be read: {error}") from None
+        table = read_toml(shipped if shipped.is_file() else Path(name))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"This recipe is not TOML that can be read. Received: {shorten(name)}: {one_line(str(error))}"
+        ) from None
     base = table.pop("base", None)
-    return table if base is None else _merged(_read(base), table)
+    if base is None:
+        return table
+    if not isinstance(base, str) or base in (*readers, name):
+        raise ValueError(
+            f"A recipe's base is the name of another recipe, which is not based on this one. Received: {shorten(base)} "
+            f"in {shorten(name)}"
+        )
+    return _merged(_read(base, (*readers, name)), table)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +157,8 @@ def _apply(table: dict[str, Any], change: str) -> None:
     if not equals:
         raise ValueError(f"A change to a recipe reads KEY=VALUE. Received: {change!r}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text
     *parents, last = key.strip().split(".")
     for parent in parents:

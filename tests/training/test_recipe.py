@@ -65,3 +65,17 @@ def test_an_unknown_recipe_and_a_file_that_is_no_toml(tmp_path):
     broken.write_text("epochs = = 3")
     with pytest.raises(ValueError, match="is not TOML"):
         load_recipe(str(broken))
+
+
+@pytest.mark.parametrize("base", ['"{own}"', '"{other}"', "3", '"nowhere"'])
+def test_a_base_is_another_recipe(tmp_path, base):
+    own, other = tmp_path / "own.toml", tmp_path / "other.toml"
+    own.write_text(f"base = {base.format(own=own, other=other)}\nepochs = 1")
+    other.write_text(f'base = "{own}"')
+    with pytest.raises(ValueError, match="Received"):
+        load_recipe(str(own))
+
+
+def test_infinite_rates_are_refused():
+    with pytest.raises(ValueError, match="finite"):
+        load_recipe("swrn-22-1-2.cifar10.fast", ["optimizer.learning_rate=inf"])
