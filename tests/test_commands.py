@@ -1,6 +1,8 @@
 """The commands that work on a checkpoint, on a tiny one, as typed."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -75,6 +77,27 @@ def test_export(capsys, checkpoint, tmp_path):
     status, out, _ = run(capsys, "export", checkpoint, "--format", "onnx", "--out", tmp_path / "x.onnx", "--json")
     assert status == 0
     assert json.loads(out)["bytes"] == (tmp_path / "x.onnx").stat().st_size
+
+
+@pytest.mark.tensorflow
+def test_an_export_into_the_checkpoints_own_folder_is_recorded(capsys, checkpoint, tmp_path):
+    pytest.importorskip("onnxruntime")
+    folder = shutil.copytree(checkpoint, tmp_path / "mine")
+    status, _, _ = run(capsys, "export", folder, "--format", "onnx", "--out", folder / "model.onnx")
+    assert status == 0
+    content = (folder / "model.onnx").read_bytes()
+    recorded = read_record(folder).files["model.onnx"]
+    assert (recorded.bytes, recorded.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    recurzoo.load(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name, kind in (("other.onnx", "onnx"), ("model.tflite", "onnx"), ("model.weights.h5", "onnx"), ("x", "litert")):
+        status, _, err = run(capsys, "export", folder, "--format", kind, "--out", folder / name)
+        assert status == 1
+        assert "model.onnx for onnx, model.tflite for litert" in err
+    status, _, err = run(capsys, "export", checkpoint, "--format", "onnx", "--out", folder / "model.onnx")
+    assert status == 1
+    assert "of that checkpoint alone" in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
@@ -33,10 +34,9 @@ def fold_(
     from recurzoo.registry import checkpoint
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
-    from recurzoo.training.augmentation import sample_as_trained
+    from recurzoo.training.augmentation import sample_as_recorded
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import test_metrics
-    from recurzoo.training.settings import Augmentation
 
     record = checkpoint.read_record(find_folder(name))
     model = load(name)
@@ -46,10 +46,7 @@ def fold_(
     else:
         images = load_data(data, model.input_shape[1:3])
         images = images.relabelled(record.class_names) if record.class_names else images
-        # Statistics are measured on images as the checkpoint's training saw them.
-        augmentation = Augmentation(**record.recipe.get("augmentation", {}))
-        fill = [255 * mean for mean in model.architecture["mean"]]
-        seen = sample_as_trained(images.train.images, augmentation, fill)
+        seen = sample_as_recorded(images.train.images, record, model)
         folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
         metrics = test_metrics(folded, images.test)
     report = folded.fold_report
@@ -61,14 +58,41 @@ def fold_(
 def export_(
     name: Name,
     format: Annotated[Format, typer.Option("--format", help="The file's format.")],
-    out: Annotated[Path, typer.Option("--out", help="The file, or the folder of a SavedModel.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="The file, or the folder of a SavedModel; model.onnx or model.tflite in NAME's own folder."
+        ),
+    ],
     materialize: Annotated[
         bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
     ] = False,
     json: Json = False,
 ) -> Report:
-    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes."""
+    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes; NAME's own folder records it."""
     from recurzoo.exporting import export
+    from recurzoo.registry.checkpoint import RECORD, recording
     from recurzoo.registry.loading import load
+    from recurzoo.registry.shelf import find_folder
 
-    return export(load(name), out, format.value, materialize)
+    inside = (out.parent / RECORD).is_file()
+    if inside:
+        _refuse_other_names(out, format, find_folder(name))
+    with recording(out.parent, out.name) if inside else contextlib.nullcontext():
+        return export(load(name), out, format.value, materialize)
+
+
+def _refuse_other_names(out: Path, format: Format, folder: Path) -> None:
+    from recurzoo.registry.checkpoint import EXPORTS
+
+    if not out.parent.samefile(folder):
+        raise ValueError(
+            "A checkpoint's folder holds exports of that checkpoint alone. "
+            f"Received: --out {str(out)!r} for {str(folder)!r}; choose another folder"
+        )
+    if out.name != EXPORTS.get(format.value):
+        allowed = ", ".join(f"{name} for {format}" for format, name in EXPORTS.items())
+        raise ValueError(
+            f"In a checkpoint's folder an export has a name of its own: {allowed}. "
+            f"Received: --out {str(out)!r} for {format.value}; take that name or another folder"
+        )

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
-import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recurzoo.documents import read_json, shorten
 from recurzoo.files import draft, write_text
 from recurzoo.registry.cards import write_card
 from recurzoo.registry.names import name_of, parse
-from recurzoo.registry.spec import Record, StoredFile
+from recurzoo.registry.spec import Record
+from recurzoo.registry.stored_files import is_as_recorded, measure
 
 if TYPE_CHECKING:
     import keras
 
-# The names under which core Keras keeps a model in a folder, then ours.
+# The names under which core Keras keeps a model in a folder, then ours. No other file is ever read or written there.
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-RECORD, CARD, LOG = "record.json", "README.md", "training.csv"
-FILES = (CONFIG, METADATA, WEIGHTS, RECORD, CARD, LOG)
+SAFETENSORS, LOG = "model.safetensors", "training.csv"
+RECORD, CARD = "record.json", "README.md"
+EXPORTS = {"onnx": "model.onnx", "litert": "model.tflite"}
+REQUIRED = (CONFIG, WEIGHTS)
+RECORDED = (*REQUIRED, METADATA, SAFETENSORS, LOG, *EXPORTS.values())
+FILES = (*RECORDED, RECORD, CARD)
 
 
 def save(
@@ -48,7 +54,7 @@ def save(
         The record as written.
 
     Raises:
-        ValueError: if the model is not of the zoo, or the record is not well-formed.
+        ValueError: if the model is not of the zoo or too deep to be loaded again, or the record is not well-formed.
         FileExistsError: if there is something else at `folder`.
 
     Example:
@@ -56,6 +62,8 @@ def save(
         >>> recurzoo.save(model, "my-model")
         >>> model = recurzoo.load("my-model")
     """
+    from recurzoo.registry.config_file import write_config
+    from recurzoo.registry.safetensors_file import write_safetensors
     from recurzoo.registry.weights_file import write_weights
 
     folder = Path(folder).expanduser().resolve()
@@ -64,13 +72,13 @@ def save(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as partial:
         partial.mkdir()
-        config, about = _describe(model)
-        (partial / CONFIG).write_text(config, encoding="utf-8")
-        (partial / METADATA).write_text(about, encoding="utf-8")
+        (partial / CONFIG).write_text(write_config(model), encoding="utf-8")
+        (partial / METADATA).write_text(_about(), encoding="utf-8")
         write_weights(model, partial / WEIGHTS)
+        write_safetensors(model, partial / SAFETENSORS, record.architecture)
         if training_log is not None:
             shutil.copyfile(training_log, partial / LOG)
-        files = {file.name: _measure(file) for file in sorted(partial.iterdir())}
+        files = {file.name: measure(file) for file in sorted(partial.iterdir())}
         record = dataclasses.replace(record, files=files)
         write_text(partial / RECORD, record.to_json(indent=2) + "\n")
         write_text(partial / CARD, write_card(record))
@@ -96,9 +104,12 @@ def read_record(folder: str | Path) -> Record:
             f"A checkpoint is a folder with a {RECORD}, as recurzoo.save writes it. Received: {str(folder)!r}"
         )
     try:
-        return Record.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        record = Record.from_dict(read_json(path))
+        if unknown := sorted(set(record.files) - set(RECORDED)):
+            raise ValueError(f"a checkpoint has no files of the names {shorten(unknown)}")
     except ValueError as error:
         raise ValueError(f"A checkpoint's record cannot be read. Received: {str(path)!r}: {error}") from None
+    return record
 
 
 def write_record(folder: str | Path, record: Record) -> None:
@@ -112,37 +123,65 @@ def write_record(folder: str | Path, record: Record) -> None:
         ValueError: if a file is not as the record says.
     """
     folder = Path(folder)
-    verify_files(folder, record)
+    verify_files(folder, record, whole=True)
     write_text(folder / RECORD, record.to_json(indent=2) + "\n")
     write_text(folder / CARD, write_card(record))
 
 
-def verify_files(folder: str | Path, record: Record | None = None) -> None:
-    """Compare every file of a checkpoint with the size and the SHA-256 that its record has.
+def verify_files(folder: str | Path, record: Record | None = None, whole: bool = False) -> None:
+    """Compare the files of a checkpoint with the sizes and the SHA-256 that its record has.
 
     Args:
         folder: of the checkpoint.
         record: its `Record`; read if not given.
+        whole: bool, whether every recorded file must be there, and not only those that loading needs. What is there is
+            compared in any case.
 
     Raises:
-        ValueError: if a file is missing or another one, or the record does not vouch for the weights.
+        ValueError: if a file is missing or another one, or the record does not vouch for what loading needs.
     """
     folder = Path(folder)
     record = read_record(folder) if record is None else record
-    problems = [f"{name} is not in the record" for name in (CONFIG, WEIGHTS) if name not in record.files]
+    problems = [f"{name} is not in the record" for name in REQUIRED if name not in record.files]
     for name, expected in record.files.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file():
-            problems.append(f"{name} is missing")
+        if not path.is_file():
+            problems += [f"{name} is missing"] if whole or name in REQUIRED else []
         elif path.stat().st_size != expected.bytes:
             problems.append(f"{name} has {path.stat().st_size} bytes, not {expected.bytes}")
-        elif _measure(path) != expected:
+        elif measure(path) != expected:
             problems.append(f"{name} has another SHA-256 than {expected.sha256}")
     if problems:
         raise ValueError(
             f"This checkpoint is not as it was saved; restore or fetch it anew. Received: {str(folder)!r}: "
             f"{'; '.join(problems)}"
         )
+
+
+@contextlib.contextmanager
+def recording(folder: str | Path, name: str) -> Iterator[None]:
+    """Record a file that the body writes or replaces, such as an export. Interrupted, the folder is still a checkpoint.
+
+    Args:
+        folder: of the checkpoint.
+        name: one of `EXPORTS`' names.
+
+    Raises:
+        ValueError: if a file of the checkpoint is not as recorded.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    others = dataclasses.replace(record, files={key: file for key, file in record.files.items() if key != name})
+    if name in record.files:
+        write_record(folder, others)
+    try:
+        yield
+    except BaseException:
+        # What was there before is there still, or it is not recorded.
+        if is_as_recorded(folder, name, record):
+            write_record(folder, record)
+        raise
+    write_record(folder, dataclasses.replace(others, files={**others.files, name: measure(folder / name)}))
 
 
 def _complete(record: Record | Mapping[str, Any] | None, model: keras.Model, folder_name: str) -> Record:
@@ -182,20 +221,11 @@ def _sharing_in_words(architecture: str, changes: Mapping[str, Any]) -> str:
     return f"hard: {changed}" if changed else parse(architecture).sharing
 
 
-def _describe(model: Any) -> tuple[str, str]:
+def _about() -> str:
     import keras
 
-    serialized = keras.saving.serialize_keras_object(model)
-    # How it was compiled is the training's business; a checkpoint is the architecture and its weights.
-    config = {key: serialized[key] for key in ("module", "class_name", "config", "registered_name")}
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d@%H:%M:%S")
-    about = {"keras_version": keras.__version__, "date_saved": now}
-    return json.dumps(config, indent=2) + "\n", json.dumps(about) + "\n"
-
-
-def _measure(path: Path) -> StoredFile:
-    with path.open("rb") as file:
-        return StoredFile(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+    return json.dumps({"keras_version": keras.__version__, "date_saved": now}) + "\n"
 
 
 def _refuse_other_content(folder: Path) -> None:

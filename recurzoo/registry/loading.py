@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recurzoo.registry import catalog
+from recurzoo.registry import catalog, config_file
 from recurzoo.registry.checkpoint import CONFIG, WEIGHTS, read_record, verify_files
+from recurzoo.registry.hub import Client
 from recurzoo.registry.shelf import find_folder
 
 if TYPE_CHECKING:
@@ -51,26 +51,32 @@ def load(
     input_shape: Sequence[int | None] | None = None,
     include_top: bool = True,
     pooling: Literal["avg", "max"] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
 ) -> ZooModel:
     """Load a pretrained model. Its files are checked, and every weight must have its place; nothing is ever random
     but a new head.
 
     Args:
         name_or_folder: the name of a checkpoint (`"swrn-22-1-2.cifar10"`) or an architecture (for its default
-            checkpoint), or the path of a checkpoint's folder.
+            checkpoint), the path of a checkpoint's folder, or `hf://USER/REPO[@REVISION]`.
         num_classes: int. Given, the model has a new, untrained head, even where the number is the checkpoint's own.
         input_shape: `(height, width, channels)` of the images, where they are of another size.
         include_top: bool. If False, the model has no head and is a feature extractor.
         pooling: None, `"avg"` or `"max"`: without a head, what becomes of the last feature map.
+        token: for private repositories of the Hugging Face Hub; by default the one that is logged in.
+        local_files_only: bool. If True, nothing is downloaded.
 
     Returns:
         A Keras model that takes images in 0..255 and normalises them as the checkpoint's training did.
 
     Raises:
         UnknownNameError: if nothing has this name; a ValueError.
-        MissingWeightsError: if an architecture has no weights here; it says how to create or train it.
+        MissingWeightsError: if an architecture has no weights here or on the Hub; it says how to create or train it.
         FileNotFoundError: if there is no checkpoint at a path.
-        ValueError: if a file was changed, the weights do not fit, or the arguments contradict each other.
+        OSError: if a download fails.
+        ValueError: if a file was changed, or is not what a checkpoint has; if the weights do not fit, or the arguments
+            contradict each other.
 
     Example:
         >>> model = recurzoo.load("swrn-22-1-2", num_classes=20, input_shape=(64, 64, 3))
@@ -80,15 +86,13 @@ def load(
         raise ValueError(
             f"A model without a head has no classes. Received: include_top=False, num_classes={num_classes}"
         )
-    folder = find_folder(name_or_folder)
-    verify_files(folder, read_record(folder))
+    folder = find_folder(name_or_folder, client=Client(token, local_files_only))
+    record = read_record(folder)
+    verify_files(folder, record)
 
-    import keras
+    from recurzoo.registry.weights_file import build_to_fit, read_weights
 
-    from recurzoo.models import ZooModel
-    from recurzoo.registry.weights_file import load_weights_strictly
-
-    serialized = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    serialized = config_file.read_config(folder / CONFIG, record.architecture)
     own = serialized["config"]
     has_head = own.get("include_top", True)
     keeps_head = include_top and has_head and num_classes is None
@@ -100,10 +104,11 @@ def load(
         own |= {"include_top": False, "pooling": pooling or (None if has_head else own.get("pooling"))}
     if input_shape is not None:
         own["input_shape"] = list(input_shape)
-    model = keras.saving.deserialize_keras_object(serialized)
-    if not isinstance(model, ZooModel):
-        raise ValueError(f"This is no model of the zoo. Received: {str(folder)!r} with a {type(model).__name__}")
-    load_weights_strictly(model, folder / WEIGHTS, may_differ=lambda path: path.startswith(HEAD) and not keeps_head)
+    model = build_to_fit(
+        lambda: config_file.build(serialized),
+        read_weights(folder / WEIGHTS),
+        may_differ=lambda path: path.startswith(HEAD) and not keeps_head,
+    )
     if num_classes is not None:
         # Not silently: logging shows warnings on standard error unless told otherwise.
         logging.getLogger("recurzoo").warning(

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.models import ZooModel
+from recurzoo.registry.spec import Record
 from recurzoo.training.settings import Augmentation
 
 
@@ -122,3 +124,9 @@ def sample_as_trained(
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     parts = np.array_split(chosen, math.ceil(len(chosen) / 1000))
     return np.concatenate([ops.convert_to_numpy(layer(part, training=True)) for part in parts])
+
+
+def sample_as_recorded(images: np.ndarray, record: Record, model: ZooModel) -> np.ndarray:
+    """Some training images as a checkpoint's run saw them: `sample_as_trained` by its record."""
+    augmentation = Augmentation(**record.recipe.get("augmentation", {}))
+    return sample_as_trained(images, augmentation, [255 * mean for mean in model.architecture["mean"]])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from recurzoo.registry.checkpoint import read_record, save, verify_files, write_record
+from recurzoo.registry.checkpoint import read_record, recording, save, verify_files, write_record
+from recurzoo.registry.config_file import read_config
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record
 
@@ -31,7 +32,7 @@ def test_the_record_says_what_was_measured(folder):
     assert record.parameters == 175078 - 5 * 65
     assert record.architecture == "swrn-16-1-2"
     assert record.sharing == "soft: 2 convolutions a stage share 2 templates"
-    assert sorted(record.files) == ["config.json", "metadata.json", "model.weights.h5"]
+    assert sorted(record.files) == ["config.json", "metadata.json", "model.safetensors", "model.weights.h5"]
     for name, file in record.files.items():
         content = (folder / name).read_bytes()
         assert (file.bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
@@ -140,10 +141,63 @@ def test_a_record_must_vouch_for_the_weights(folder):
     del record["files"]["model.weights.h5"]
     (folder / "record.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="not in the record"):
+        verify_files(folder)
+    with pytest.raises(FileNotFoundError, match=r"no model\.weights\.h5"):
         load(folder)
     (folder / "record.json").write_text("{")
     with pytest.raises(ValueError, match="cannot be read"):
         load(folder)
+
+
+def test_what_loading_does_not_need_may_be_absent_but_not_another(folder):
+    """The cache of downloads has only what was asked for."""
+    for name in ("metadata.json", "model.safetensors", "README.md"):
+        (folder / name).unlink()
+    assert load(folder).name
+    with pytest.raises(ValueError, match=r"metadata\.json is missing; model\.safetensors is missing"):
+        verify_files(folder, whole=True)
+    (folder / "model.safetensors").write_text("another")
+    with pytest.raises(ValueError, match=r"model\.safetensors has 7 bytes"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "model.pkl", "record.json", "model.weights.h5/../x", ""])
+def test_a_record_lists_only_a_checkpoints_files(folder, name):
+    (folder.parent / "secret").write_text("mine")
+    record = json.loads((folder / "record.json").read_text())
+    record["files"][name] = {"sha256": hashlib.sha256(b"mine").hexdigest(), "bytes": 4}
+    (folder / "record.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="has no files of the names"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["record.json", "config.json"])
+def test_files_of_facts_are_small(folder, name):
+    content = (folder / name).read_text() + " " * 5_000_000
+    (folder / name).write_text(content)
+    with pytest.raises(ValueError, match="more than 4000000 bytes"):
+        read_record(folder) if name == "record.json" else read_config(folder / name, "swrn-16-1-2")
+
+
+def test_exports_are_recorded_and_another_save_removes_them(tiny, folder):
+    with recording(folder, "model.onnx"):
+        (folder / "model.onnx").write_bytes(b"first")
+    assert read_record(folder).files["model.onnx"].sha256 == hashlib.sha256(b"first").hexdigest()
+    with pytest.raises(KeyboardInterrupt), recording(folder, "model.onnx"):
+        raise KeyboardInterrupt
+    assert read_record(folder).files["model.onnx"].bytes == 5
+    # As if killed while writing: what is half there is no part of the checkpoint.
+    half_written = recording(folder, "model.onnx")
+    half_written.__enter__()
+    (folder / "model.onnx").write_bytes(b"hal")
+    assert "model.onnx" not in read_record(folder).files
+    load(folder)
+    assert not half_written.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert "model.onnx" not in read_record(folder).files
+    load(folder)
+    save(tiny, folder)
+    assert not (folder / "model.onnx").exists()
+    assert "model.onnx" not in read_record(folder).files
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint(tiny, folder, monkeypatch):

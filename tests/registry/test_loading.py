@@ -55,7 +55,7 @@ def test_a_name_goes_before_a_folder_of_that_name(zoo, monkeypatch, tmp_path):
         ("swrn-16-1-3", UnknownNameError, "1 to 2 templates"),
         ("swrn_16_1_2", UnknownNameError, "did you mean swrn-16-1-2"),
         ("/nowhere/at/all", FileNotFoundError, r"record\.json"),
-        ("hf://user/repo", NotImplementedError, "not there yet"),
+        ("hf://user", ValueError, "An address is hf://USER/REPO"),
     ],
 )
 def test_what_is_not_there_says_what_to_do(zoo, name, error, told):
