@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from recurzoo.exporting import export
     from recurzoo.folding import consolidate, fold, materialize, reestimate_batch_norm
     from recurzoo.models.freezing import freeze
-    from recurzoo.models.soft_sharing_import import import_soft_sharing
+    from recurzoo.models.soft_sharing_state import export_soft_sharing, import_soft_sharing
     from recurzoo.registry.checkpoint import save
     from recurzoo.registry.listing import info, list_models
     from recurzoo.registry.loading import create, load
+    from recurzoo.registry.publishing import publish
 
 __all__ = [
     "benchmark",
     "consolidate",
     "create",
     "export",
+    "export_soft_sharing",
     "fold",
     "freeze",
     "import_soft_sharing",
@@ -34,6 +36,7 @@ __all__ = [
     "load",
     "materialize",
     "models",
+    "publish",
     "reestimate_batch_norm",
     "save",
     "sharing",
@@ -44,13 +47,15 @@ _MODULES = {
     "consolidate": "recurzoo.folding",
     "create": "recurzoo.registry.loading",
     "export": "recurzoo.exporting",
+    "export_soft_sharing": "recurzoo.models.soft_sharing_state",
     "fold": "recurzoo.folding",
     "freeze": "recurzoo.models.freezing",
-    "import_soft_sharing": "recurzoo.models.soft_sharing_import",
+    "import_soft_sharing": "recurzoo.models.soft_sharing_state",
     "info": "recurzoo.registry.listing",
     "list_models": "recurzoo.registry.listing",
     "load": "recurzoo.registry.loading",
     "materialize": "recurzoo.folding",
+    "publish": "recurzoo.registry.publishing",
     "reestimate_batch_norm": "recurzoo.folding",
     "save": "recurzoo.registry.checkpoint",
 }

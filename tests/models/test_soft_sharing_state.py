@@ -1,13 +1,16 @@
-"""The authors' checkpoints: their network written out in NumPy, and in PyTorch where that is installed."""
+"""The authors' states, both ways: their network written out in NumPy, and in PyTorch where that is installed."""
 
 import importlib.util
+import resource
+import time
 
 import numpy as np
 import pytest
 from keras import ops
 
+import recurzoo
 from recurzoo.models import SWRN
-from recurzoo.models.soft_sharing_import import export_soft_sharing, import_soft_sharing
+from recurzoo.models.soft_sharing_state import export_soft_sharing, import_soft_sharing
 from recurzoo.sharing import HardSharing, SoftSharing, untied
 from tests.numpy_layers import convolve, normalize, relu
 
@@ -144,6 +147,38 @@ def test_export_is_the_inverse(templates):
         np.testing.assert_array_equal(array, state[name], err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("depth", "width", "templates"),
+    [(16, 2, 1), (22, 1, 4), (28, 1, 6), (16, 1, 2), (22, 1, None)],
+    ids=["one template", "as many as slots", "deep", "two", "plain"],
+)
+def test_there_and_back_and_saved_between_to_the_bit(depth, width, templates, tmp_path):
+    """From their state, raw names and all, to a model with dropout, to a file, to a model and to their state again."""
+    state = make_state(depth, width, templates, 7)
+    model = recurzoo.import_soft_sharing(state, dropout=0.3)
+    recurzoo.save(model, tmp_path / "x")
+    loaded = recurzoo.load(tmp_path / "x")
+    assert loaded.architecture["dropout"] == 0.3
+    own = {name: array for name, array in state.items() if not name.endswith("num_batches_tracked")}
+    assert max(array.nbytes for array in own.values()) <= 1_000_000  # What is stored in full precision.
+    for each in (model, loaded, recurzoo.import_soft_sharing(recurzoo.export_soft_sharing(loaded))):
+        written = recurzoo.export_soft_sharing(each)
+        assert written.keys() == own.keys()
+        for name, array in written.items():
+            assert (array.dtype, array.shape) == (own[name].dtype, own[name].shape)
+            assert array.tobytes() == own[name].tobytes(), name
+
+
+@pytest.mark.parametrize("name", ["swrn-16-2", "swrn-22-1-3", "wrn-16-2"])
+def test_every_weight_comes_back_to_the_bit(name, randomize):
+    """With entry shortcuts, where the width changes, and without."""
+    model = randomize(recurzoo.create(name, num_classes=4))
+    again = recurzoo.import_soft_sharing(recurzoo.export_soft_sharing(model))
+    assert [v.path for v in again.weights] == [v.path for v in model.weights]
+    for old, new in zip(model.weights, again.weights, strict=True):
+        assert ops.convert_to_numpy(old).tobytes() == ops.convert_to_numpy(new).tobytes(), old.path
+
+
 def test_settings_of_the_data_set_can_be_given():
     model = import_soft_sharing(make_state(16, 1, 2, 100), mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3), dropout=0.3)
     assert model.architecture["mean"] == (0.5, 0.4, 0.3)
@@ -170,6 +205,34 @@ def test_one_error_lists_everything_that_is_wrong():
         "contradictory: stage_3.1.bank.templates differs from another name of bank_3.templates",
     ):
         assert f"\n  {line}" in str(error.value)
+
+
+LIE = np.lib.stride_tricks.as_strided(np.zeros(1, "float32"), (10**9, 64), (0, 0))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"conv_3x3.weight": np.array([object()])},
+        {"conv_3x3.weight": "weights"},
+        {"conv_3x3.weight": None},
+        {"conv_3x3.weight": [[1.0], [1.0, 2.0]]},
+        {"conv_3x3.weight": np.zeros((16, 3, 3, 3), "complex64")},
+        {"conv_3x3.weight": np.zeros((16, 3, 3, 3), "int64")},
+        {"classifier.weight": LIE, "classifier.bias": LIE[:, 0]},
+        {f"stage_{number}.999999.bn2.weight": np.zeros(16, "float32") for number in (1, 2, 3)},
+        {f"stage_{number}.{block}.bn2.weight": LIE[:, 0] for number in (1, 2, 3) for block in (0, 1)},
+        {f"bank_{number}.templates": np.zeros((10**6, 0, 0, 3, 3), "float32") for number in (1, 2, 3)},
+        {"state_dict": 3},
+        {3: np.zeros(3)},
+    ],
+)
+def test_what_is_no_state_is_refused_before_it_takes_memory(spoilt):
+    start, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="Received: "):
+        import_soft_sharing(make_state(16, 1, 2, 10) | spoilt)
+    assert time.monotonic() - start < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200_000  # In kilobytes.
 
 
 def test_states_of_other_networks_are_refused():

@@ -1,25 +1,24 @@
-"""The checkpoints of Savarese & Maire's PyTorch code, read into an SWRN and written from one.
+"""The state dicts of Savarese & Maire's PyTorch code, read into an SWRN and written from one, exactly both ways.
 
 What the two sides call each array is told once, by `_correspondence`; reading, checking and writing all go through it.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from recurzoo.layers import Stage
+from recurzoo.models.deferring import deferred_weights
+from recurzoo.models.soft_sharing_arrays import clean_arrays, infer_arguments
 from recurzoo.models.swrn import SWRN
 from recurzoo.sharing import KernelBank, SoftBank, untied
 
 # Ours to theirs, by rank: vectors, dense kernels, kernels (h, w, in, out), templates (k, h, w, in, out).
 AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1), 5: (0, 4, 3, 1, 2)}
-ALIAS = re.compile(r"stage_(\d+)\.\d+\.(?:conv[12]\.)?bank\.templates")
 NORMALIZATION = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
@@ -39,18 +38,32 @@ def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
         An `SWRN` whose logits equal those of the authors' network.
 
     Raises:
-        ValueError: if names are missing, unknown or contradictory, or arrays have other shapes; all are listed.
+        ValueError: if names are missing, unknown or contradictory, or arrays have other shapes or hold no floats; all
+            are listed, and nothing is allocated for them.
 
     Example:
 
     >>> checkpoint = torch.load("model_best.pth.tar", map_location="cpu", weights_only=False)
     >>> model = recurzoo.import_soft_sharing(checkpoint["state_dict"])
     """
-    arrays, problems = _clean(state.get("state_dict", state))
-    model = SWRN(**_infer(arrays), **kwargs)
-    places = dict(_correspondence(model))
-    expected = {name: _theirs(name, place.read()).shape for name, place in places.items()}
-    problems += [f"missing: {name} {shape}" for name, shape in expected.items() if name not in arrays]
+    arrays, problems = clean_arrays(state)
+    inferred = infer_arguments(arrays)
+    with deferred_weights():
+        model = SWRN(**inferred, **kwargs)
+        places = dict(_correspondence(model))
+        _check(problems, {name: place.their_shape(name) for name, place in places.items()}, arrays, inferred)
+    for name, place in places.items():
+        place.write(_ours(name, arrays[name]))
+    return model
+
+
+def _check(
+    problems: list[str],
+    expected: dict[str, tuple[int, ...]],
+    arrays: Mapping[str, np.ndarray],
+    inferred: dict[str, Any],
+) -> None:
+    problems = problems + [f"missing: {name} {shape}" for name, shape in expected.items() if name not in arrays]
     problems += [f"unexpected: {name} {array.shape}" for name, array in arrays.items() if name not in expected]
     problems += [
         f"shape of {name}: expected {expected[name]}, received {array.shape}"
@@ -59,13 +72,10 @@ def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
     ]
     if problems:
         raise ValueError(
-            f"This state does not fill the SWRN of depth {model.architecture['depth']}, width "
-            f"{model.architecture['width']} and {model.architecture['num_templates']} templates that it looks like. "
+            f"This state does not fill the SWRN of depth {inferred['depth']}, width {inferred['width']} and "
+            f"{inferred['num_templates']} templates that it looks like. "
             f"Received: {len(problems)} problems\n  " + "\n  ".join(problems)
         )
-    for name, place in places.items():
-        place.write(_ours(name, arrays[name]))
-    return model
 
 
 def export_soft_sharing(model: SWRN) -> dict[str, np.ndarray]:
@@ -79,6 +89,11 @@ def export_soft_sharing(model: SWRN) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: if the authors' code has no such network.
+
+    Example:
+
+    >>> state = recurzoo.export_soft_sharing(recurzoo.load("swrn-22-1-2"))
+    >>> network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
     """
     if not isinstance(model, SWRN) or not model.architecture.get("include_top", True):
         raise ValueError(
@@ -98,6 +113,13 @@ class _Place(NamedTuple):
 
     variable: keras.Variable
     row: int | None = None
+
+    def their_shape(self, name: str) -> tuple[int, ...]:
+        """The shape that they have for it, known before there are values."""
+        shape = tuple(self.variable.shape)[0 if self.row is None else 1 :]
+        return (
+            (*shape, 1, 1, 1, 1) if name.endswith(".coefficients") else tuple(shape[axis] for axis in AXES[len(shape)])
+        )
 
     def read(self) -> np.ndarray:
         value = keras.ops.convert_to_numpy(self.variable)
@@ -162,50 +184,3 @@ def _theirs(name: str, ours: np.ndarray) -> np.ndarray:
 def _ours(name: str, theirs: np.ndarray) -> np.ndarray:
     theirs = theirs.reshape(-1) if name.endswith(".coefficients") else theirs
     return theirs.transpose(np.argsort(AXES[theirs.ndim]))
-
-
-def _clean(state: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Their arrays under one name each, and where two names of one bank contradict each other."""
-    arrays: dict[str, np.ndarray] = {}
-    problems = []
-    for given, value in state.items():
-        name = given.removeprefix("module.")
-        if name.endswith(".num_batches_tracked"):
-            continue
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-        name = ALIAS.sub(r"bank_\1.templates", name)
-        if not np.array_equal(arrays.setdefault(name, array), array):
-            problems.append(f"contradictory: {given} differs from another name of {name}")
-    return arrays, problems
-
-
-def _infer(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The arguments of the `SWRN` that these arrays look like; where they disagree, what most of them say."""
-
-    def dimensions(pattern: str) -> Iterator[tuple[re.Match[str], int]]:
-        for name, array in arrays.items():
-            match = re.fullmatch(pattern, name)
-            if match and array.ndim:
-                yield match, array.shape[0]
-
-    blocks: dict[str, int] = {}
-    for match, _ in dimensions(r"stage_([123])\.(\d+)\..*"):
-        blocks[match[1]] = max(blocks.get(match[1], 0), int(match[2]) + 1)
-    widths = [size // (8 * 2 ** int(match[1])) for match, size in dimensions(r"stage_([123])\.\d+\.bn2\.\w+")]
-    classes = [size for _, size in dimensions(r"classifier\.\w+")]
-    if not (blocks and widths and classes):
-        raise ValueError(
-            "This is no state of the authors' SWRN: it needs names such as stage_1.0.bn2.weight and classifier.weight. "
-            f"Received: {sorted(arrays)[:8]}"
-        )
-    templates = [size for _, size in dimensions(r"bank_[123]\.templates|stage_[123]\.\d+\.conv[12]\.coefficients")]
-    return {
-        "depth": 6 * _majority(blocks.values()) + 4,
-        "width": _majority(widths),
-        "num_templates": _majority(templates) if templates else None,
-        "num_classes": _majority(classes),
-    }
-
-
-def _majority(values: Iterable[int]) -> int:
-    return Counter(values).most_common(1)[0][0]
