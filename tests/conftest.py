@@ -10,6 +10,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Compiling takes longer than running what tests run.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# No test asks the real Hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pytest

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of the zoo, or the path of a checkpoint's folder.")]
+_name = "A name of the zoo, the path of a checkpoint's folder, or hf://USER/REPO[@REVISION]."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=_name)]
 _data = typer.Option(
     "--data",
     help="tfds:NAME, digits, a folder with train/CLASS/ and test/CLASS/ of images; or shortest-paths.",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recurzoo.registry import catalog
+from recurzoo.registry.card_metadata import dataset_title, front_matter, is_about_paths, line, scores
+from recurzoo.registry.card_usage import fine_tuning, loading
 from recurzoo.registry.spec import Figure, Record
 
+ONE_RUN = "the figures are those of one run: another seed gives others"
 
-def write_card(record: Record) -> str:
+
+def write_card(record: Record, repository: str | None = None) -> str:
     """The model card of a checkpoint.
 
     Args:
         record: the checkpoint's `Record`.
+        repository: str, `USER/REPO` on the Hugging Face Hub, where the card is for one.
 
     Returns:
-        Markdown text with the front matter that the Hugging Face Hub reads.
+        Markdown text with the front matter that the Hub reads.
 
     Raises:
         UnknownNameError: if the record's architecture is not the zoo's; a ValueError.
@@ -24,62 +29,73 @@ def write_card(record: Record) -> str:
     paper = catalog.families()[catalog.architecture(record.architecture).family].paper
     title = f"[{paper.title}]({paper.url})" if paper.url else paper.title
     made = ", ".join(filter(None, [" and ".join(paper.authors), str(paper.year)]))
-    parts = [
-        _front_matter(record),
-        f"# {record.name}",
-        f"`{record.architecture}` from {title} ({made}), a model of recurzoo.",
-        _use(record),
-        "## Facts\n\n" + _table(_facts(record)),
-        _training(record),
-        _figures(catalog.figures(record.architecture)),
-        f"## Paper\n\n```bibtex\n{paper.bibtex.strip()}\n```",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _front_matter(record: Record) -> str:
-    fields: dict[str, Any] = {
-        "license": record.licence.lower() if record.licence else "unknown",
-        "library_name": "keras",
-        "pipeline_tag": "image-classification",
-        "tags": ["recurzoo", record.architecture],
+    sections = {
+        "Load": loading(record, repository),
+        "Fine-tune": fine_tuning(record, repository),
+        "Measured": _scores(record),
+        "Facts": _table(_facts(record)),
+        "Training": _training(record),
+        "Limits": _limits(record),
+        "Licences": _licences(record),
+        "What the paper reports for this architecture": _figures(catalog.figures(record.architecture)),
+        "Citation": f"```bibtex\n{paper.bibtex.strip()}\n```",
     }
-    if record.dataset is not None:
-        fields["datasets"] = [record.dataset.name]
-    # JSON is YAML too.
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
-
-
-def _use(record: Record) -> str:
-    lines = [
-        "```python",
-        "import recurzoo",
-        "",
-        f'model = recurzoo.load("{record.name}")  # or the path of this folder',
-        "logits = model.predict(images)  # (batch, height, width, channels), pixels in 0-255",
-        "```",
-        "",
-        "Core Keras opens this folder too, with `keras.saving.load_model`, after `import recurzoo.models`.",
+    parts = [
+        front_matter(record),
+        f"# {line(record.name)}",
+        f"`{record.architecture}` from {title} ({made}), a model of recurzoo, the Keras zoo of recurrent and "
+        "weight-shared vision models.",
+        *(f"## {heading}\n\n{text}" for heading, text in sections.items() if text),
     ]
-    return "\n".join(lines)
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(record: Record) -> str:
+    found, twin = scores(record), record.recipe.get("baseline")
+    if not found:
+        return ""
+    data, count = dataset_title(record) or "data that the record does not name", record.metrics.get("test_images")
+    on = f"On {f'{count:,} test images of ' if isinstance(count, int) else ''}{data}:"
+    if grids := record.metrics.get("test_grids_a_phase"):
+        on = f"On {data} that training never saw, {grids} a phase:"
+    columns: dict[str, dict[int | None, str]] = {}
+    for of in filter(None, [record.architecture, twin]):
+        for score in found if of == record.architecture else scores(record, of=of):
+            text = f"{score.value:.2%}" if score.metric == "accuracy" else f"{score.value:.4f}"
+            columns.setdefault(f"{score.name}{f', {of}' if twin else ''}", {})[score.phase] = text
+    phases = list(dict.fromkeys(score.phase for score in found))
+    if phases != [None]:
+        columns = {"phase": {phase: str(phase or "") for phase in phases}, **columns}
+    heads, rows = list(columns), [[column.get(phase, "") for column in columns.values()] for phase in phases]
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in (heads, ["---"] * len(heads), *rows)]
+    return "\n".join([line(on), "", *lines])
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    facts: dict[str, Any] = {"parameters": f"{record.parameters:,}", "sharing of kernels": record.sharing}
-    if data := record.dataset:
-        facts |= {"data": data.name, "read from": data.source, "data, note": data.note}
-        facts["licence of the data"] = data.licence or "not stated"
-    facts["licence of the weights"] = record.licence or "not stated"
-    facts["classes"] = ", ".join(record.class_names) if len(record.class_names) <= 20 else str(len(record.class_names))
-    facts |= {key.replace("_", " "): _number(key, value) for key, value in record.metrics.items()}
-    return facts
+    told = {"test_accuracy", "test_images", "test_fingerprint", "test_grids_a_phase"}
+    classes = record.class_names
+    others = {key: value for key, value in record.metrics.items() if key not in told and "_phase" not in key}
+    return {
+        "parameters": f"{record.parameters:,}",
+        "sharing of kernels": record.sharing,
+        "classes": ", ".join(classes) if len(classes) <= 20 else len(classes),
+        **{key.replace("_", " "): _number(key, value) for key, value in others.items()},
+        "files": ", ".join(f"{name} ({file.bytes:,} bytes)" for name, file in record.files.items()),
+    }
 
 
 def _training(record: Record) -> str:
+    recipe, data = record.recipe, record.dataset
     minutes = None if record.training_seconds is None else f"{record.training_seconds / 60:.1f} minutes"
-    run = {
+    rows = {
+        "folded": _words(recipe.get("folded")),
         "recipe": record.recipe_name,
+        "images": ", ".join(filter(None, [data.source, data.note])) if data else None,
+        "image size": recipe.get("image_size"),
         "epochs": record.epochs,
+        "batch size": recipe.get("batch_size"),
+        **{key: _words(recipe.get(key)) for key in ("optimizer", "schedule", "augmentation", "average", "curriculum")},
+        "precision": recipe.get("precision"),
         "seed": record.seed,
         "time": minutes,
         "hardware": record.hardware,
@@ -87,18 +103,50 @@ def _training(record: Record) -> str:
     }
     if record.recipe_name is None and record.epochs is None:
         return ""
-    return "## Training\n\n" + _table(run)
+    again = ""
+    if record.recipe_name in catalog.recipe_names(record.architecture):
+        again = f"\n\nTo train it again: `recurzoo train {record.recipe_name} --data DATA --out DIR`."
+    return _table(rows) + again
+
+
+def _words(settings: Any) -> str | None:
+    """Nested settings in a line, without those that are off."""
+    if not isinstance(settings, Mapping):
+        return None
+    on = {key: value for key, value in settings.items() if value not in (None, False, 0, "", [])}
+    return ", ".join(key.replace("_", " ") + ("" if value is True else f" {value}") for key, value in on.items())
+
+
+def _limits(record: Record) -> str:
+    data = dataset_title(record)
+    lines = [f"Measured on the test images of {data}, and on nothing else" if data else "No data set is recorded"]
+    if is_about_paths(record):
+        lines = [f"Measured on {data}, and on nothing else; made to study sharing, not to find ways"]
+    elif record.class_names:
+        lines.append(
+            f"it knows {len(record.class_names)} classes, and gives one of them to an image of anything else as well; "
+            "its logits are not calibrated"
+        )
+    if size := record.recipe.get("image_size"):
+        cells = "cells" if is_about_paths(record) else "pixels"
+        lines.append(f"it was trained at {size}x{size} {cells}, and other sizes are untested")
+    if record.seed is not None and scores(record):
+        lines.append(ONE_RUN)
+    return _bullets(lines)
+
+
+def _licences(record: Record) -> str:
+    lines = [f"Weights: {record.licence or 'not stated'}"]
+    if data := record.dataset:
+        facts = catalog.dataset_facts(data.name)
+        lines.append(f"data set, {data.name}: {data.licence or 'not stated'}{f' ({facts.url})' if facts else ''}")
+    return _bullets(lines)
 
 
 def _figures(figures: tuple[Figure, ...]) -> str:
     if not figures:
         return ""
-    lines = [
-        "## What the paper reports for this architecture",
-        "",
-        "| where | training | test error % |",
-        "|---|---|---|",
-    ]
+    lines = ["| where | training | test error % |", "|---|---|---|"]
     for figure in figures:
         runs = f", mean of {figure.runs} runs" if figure.runs else ""
         errors = ", ".join(f"{data} {error}" for data, error in figure.errors.items())
@@ -106,12 +154,20 @@ def _figures(figures: tuple[Figure, ...]) -> str:
     return "\n".join(lines)
 
 
-def _table(rows: dict[str, Any]) -> str:
-    lines = [f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items() if value not in (None, "")]
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {text[0].upper()}{line(text[1:])}." for text in lines)
+
+
+def _table(rows: Mapping[str, Any]) -> str:
+    lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items() if value not in (None, "")]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _cell(text: Any) -> str:
+    return line(text).replace("|", "/")
 
 
 def _number(key: str, value: Any) -> Any:
     if isinstance(value, float):
-        return f"{100 * value:.2f}%" if key.endswith("accuracy") else f"{value:.4g}"
+        return f"{value:.2%}" if key.endswith("accuracy") else f"{value:.4g}"
     return value

@@ -8,6 +8,7 @@ from pathlib import Path
 from recurzoo.errors import MissingWeightsError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.hub import SCHEME, Client
 from recurzoo.registry.loading import create
 from recurzoo.registry.names import split_tag
 from recurzoo.registry.shelf import checkpoint_for, find_checkpoints, find_folder
@@ -41,12 +42,13 @@ def list_models(pattern: str = "*", pretrained: bool | None = None) -> list[str]
 
 
 def info(name: str | Path) -> ModelInfo:
-    """Tell what is known of an architecture, a checkpoint, or a checkpoint's folder.
+    """Tell what is known of an architecture, a checkpoint, a checkpoint's folder, or one on the Hub.
 
-    Parameters of an architecture that is not in the catalog are counted by building it.
+    Nothing but the record is downloaded, and that only for an address. Parameters of an architecture that is not in the
+    catalog are counted by building it.
 
     Args:
-        name: of an architecture or a checkpoint, or a path.
+        name: of an architecture or a checkpoint, a path, or `hf://USER/REPO[@REVISION]`.
 
     Returns:
         A `ModelInfo`.
@@ -61,7 +63,9 @@ def info(name: str | Path) -> ModelInfo:
         17125630
     """
     try:
-        record: Record | None = read_record(find_folder(name))
+        # The Hub is only asked of what can be nowhere else.
+        client = Client(local_files_only=not str(name).startswith(SCHEME))
+        record: Record | None = read_record(find_folder(name, needs=(), client=client))
     except MissingWeightsError:
         if split_tag(str(name))[1]:
             raise

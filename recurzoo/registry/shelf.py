@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from recurzoo.errors import MissingWeightsError, UnknownNameError
 from recurzoo.registry import catalog
-from recurzoo.registry.checkpoint import RECORD, read_record
+from recurzoo.registry.checkpoint import CONFIG, RECORD, WEIGHTS, read_record
+from recurzoo.registry.hub import SCHEME, Client, Repository
 from recurzoo.registry.names import split_tag
 
 PACKAGE = Path(__file__).parent.parent
@@ -48,41 +50,79 @@ def checkpoint_for(name: str) -> str | None:
     return full if full in find_checkpoints() else None
 
 
-def find_folder(name_or_folder: str | Path) -> Path:
-    """Find the checkpoint that a name or a path stands for.
+def find_folder(
+    name_or_folder: str | Path, needs: Sequence[str] = (CONFIG, WEIGHTS), client: Client | None = None
+) -> Path:
+    """Find the checkpoint that a name, a path or an address stands for; download it if need be.
 
-    A name of the zoo goes before a folder of that name in the working directory; write `./NAME` for the folder.
+    A name of the zoo is looked for in the folders of `weights_folders`, in the cache and on the Hub. It goes before a
+    folder of that name in the working directory; write `./NAME` for the folder.
 
     Args:
-        name_or_folder: the name of a checkpoint or an architecture, or the path of a folder.
+        name_or_folder: the name of a checkpoint or an architecture, the path of a folder, or
+            `hf://USER/REPO[@REVISION]`.
+        needs: names of files that the checkpoint must have.
+        client: how to reach the Hub.
 
     Returns:
         The folder.
 
     Raises:
-        UnknownNameError: if it is neither.
-        MissingWeightsError: if it is a name of the zoo that has no weights here.
-        FileNotFoundError: if it is a path with no checkpoint.
+        UnknownNameError: if it is none of these.
+        MissingWeightsError: if it is a name of the zoo that has no such files here, and the Hub gave none.
+        FileNotFoundError: if it is a path with no checkpoint, or a checkpoint without these files.
+        OSError: if a download fails.
+        ValueError: if a downloaded file is not as recorded.
     """
-    name = str(name_or_folder)
-    if name.startswith("hf://"):
-        raise NotImplementedError(f"Loading from the Hugging Face Hub is not there yet. Received: {name!r}")
+    name, client = str(name_or_folder), client or Client()
+    if name.startswith(SCHEME):
+        return client.fetch(Repository.at(name), needs)
     path = Path(name).expanduser()
     if isinstance(name_or_folder, Path) or len(path.parts) > 1 or name.startswith((".", "~")):
-        read_record(path)
-        return path
+        return _folder(path, needs)
     try:
-        found = find_checkpoints().get(_full_name(name))
+        checkpoint = _full_name(name)
     except UnknownNameError:
         if not path.is_dir():
             raise
-        read_record(path)
-        return path
-    if found is None and (path / RECORD).is_file():
-        return path
-    if found is None:
-        raise MissingWeightsError(_say_what_to_do(name))
-    return found
+        return _folder(path, needs)
+    shipped = find_checkpoints().get(checkpoint)
+    if shipped is not None and _lacks(shipped, needs) == []:
+        return shipped
+    if shipped is None and (path / RECORD).is_file():
+        return _folder(path, needs)
+    return _fetch(name, checkpoint, needs, client)
+
+
+def _folder(path: Path, needs: Sequence[str]) -> Path:
+    if lacking := _lacks(path, needs):
+        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(path)!r}")
+    return path
+
+
+def _lacks(folder: Path, needs: Sequence[str]) -> list[str]:
+    recorded = read_record(folder).files
+    # What is recorded and gone is for the verification to tell.
+    return [name for name in needs if name not in recorded]
+
+
+def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
+    repository = Repository.of(checkpoint)
+    try:
+        # A name's bytes do not change, so the cache's are as good as the Hub's.
+        folder = client.fetch(repository, needs, newest=False)
+    except FileNotFoundError:
+        reason = "none are in the cache" if client.local_files_only else f"none are published at {repository}"
+        raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
+    except ConnectionError as error:
+        reason = str(error).partition(". Received")[0]
+        raise MissingWeightsError(_say_what_to_do(name, needs, f"{repository} gave none ({reason})")) from None
+    if (found := read_record(folder).name) != checkpoint:
+        raise ValueError(
+            f"The Hub has another checkpoint under this name. Received: {str(repository)!r} with the record of "
+            f"{found!r}; tell its owner"
+        )
+    return folder
 
 
 def _full_name(name: str) -> str:
@@ -91,7 +131,7 @@ def _full_name(name: str) -> str:
     return f"{architecture}.{tag or catalog.default_tag(architecture)}"
 
 
-def _say_what_to_do(name: str) -> str:
+def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
     architecture = split_tag(name)[0]
     others = [other for other in find_checkpoints() if split_tag(other)[0] == architecture]
     recipes = catalog.recipe_names(architecture)
@@ -99,4 +139,8 @@ def _say_what_to_do(name: str) -> str:
     ways.append(f'build it untrained with recurzoo.create("{architecture}")')
     if recipes:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
-    return f"There are no weights of this name here. Received: {name!r}; {', or '.join(ways)}"
+    what = "weights of this name" if WEIGHTS in needs else f"{', '.join(needs)} of this name"
+    return (
+        f"There are no {what} here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships instead is "
+        f"{', '.join(find_checkpoints()) or 'nothing'}"
+    )

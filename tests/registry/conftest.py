@@ -7,6 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.hub.server import HubServer
+
 
 @pytest.fixture
 def tiny(randomize):
@@ -45,3 +47,10 @@ def outputs():
         return ops.convert_to_numpy(model(np.asarray(images)))
 
     return outputs
+
+
+@pytest.fixture
+def hub():
+    """A small Hub on this machine, for real clients in subprocesses."""
+    with HubServer() as hub:
+        yield hub
