@@ -12,6 +12,11 @@ from rich.console import Console, RenderableType
 class Report:
     """Gives a frozen dataclass a dictionary for JSON and, from `__rich__`, a text."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether what this tells of is a failure; the command that returns it has exit status 1 then."""
+        return False
+
     def __rich__(self) -> RenderableType:
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -104,10 +104,11 @@ def predict_(
     from recurzoo.registry.checkpoint import read_record
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
+    from recurzoo.training.evaluation import check_classifier
 
     record = read_record(find_folder(name))
     model = load(name)
-    _check_classifier(model, name)
+    check_classifier(model, name)
     size = model.input_shape[1:3]
     if None in size:
         raise ValueError(f"The model has no fixed image size; load it in Python. Received: {name!r} with {size}")
@@ -134,15 +135,18 @@ def evaluate_(
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.datasets import load_data
-    from recurzoo.training.evaluation import evaluate_classifier
+    from recurzoo.training.evaluation import check_classifier, evaluate_classifier
     from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
+    from recurzoo.training.path_finding import score_phases
 
     record = read_record(find_folder(name))
     model = load(name)
     if data == SHORTEST_PATHS:
         # As many grids as its record was measured on, so that the same figures come out.
-        return _evaluate_paths(model, record.name, limit or record.metrics.get("test_grids_a_phase", 1000))
-    _check_classifier(model, name)
+        count = limit or record.metrics.get("test_grids_a_phase", 1000)
+        scores = enumerate(score_phases(model, name, count), start=1)
+        return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in scores))
+    check_classifier(model, name)
     images = load_data(data, model.input_shape[1:3], train=False, limit=limit)
     if record.class_names:
         images = images.relabelled(record.class_names)
@@ -151,25 +155,3 @@ def evaluate_(
     recorded = record.metrics.get("test_accuracy") if same else None
     accuracy, loss = measured["accuracy"], measured["loss"]
     return Evaluation(record.name, images.source, images.note, len(images.test), accuracy, loss, recorded)
-
-
-def _check_classifier(model: Any, name: str) -> None:
-    if len(model.output_shape) != 2 or model.input_shape[-1] != 3:
-        raise ValueError(
-            "This is for networks that classify colour images. "
-            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
-        )
-
-
-def _evaluate_paths(model: Any, name: str, count: int) -> PathEvaluation:
-    from recurzoo.tasks import PHASES
-    from recurzoo.training.path_finding import held_out_grids, score_paths
-
-    height, width, channels = model.input_shape[1:]
-    if channels != 2 or height != width or model.output_shape[1:] != (height, width, 1):
-        raise ValueError(
-            "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
-            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
-        )
-    scores = {phase: score_paths(model, held_out_grids(count, phase, height)) for phase in range(1, PHASES + 1)}
-    return PathEvaluation(name, count, tuple(PhaseScores(phase, **measured) for phase, measured in scores.items()))

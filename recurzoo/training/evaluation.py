@@ -32,6 +32,23 @@ def evaluate_classifier(model: keras.Model, split: Split, batch_size: int = 256)
     }
 
 
+def check_classifier(model: keras.Model, name: str) -> None:
+    """Refuse a model that does not take colour images and give a logit a class.
+
+    Args:
+        model: a Keras model.
+        name: what the user calls it.
+
+    Raises:
+        ValueError: if it is another kind of model.
+    """
+    if len(model.output_shape) != 2 or model.input_shape[-1] != 3:
+        raise ValueError(
+            "This is for networks that classify colour images. "
+            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+        )
+
+
 def test_metrics(model: keras.Model, test: Split) -> dict[str, Any]:
     """What a record holds of a checkpoint's measured quality.
 

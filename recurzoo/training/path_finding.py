@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from recurzoo.tasks import Grids, f1_scores, generate_grids
+from recurzoo.tasks import PHASES, Grids, f1_scores, generate_grids
 from recurzoo.training.datasets import Split
 from recurzoo.training.evaluation import predict
 from recurzoo.training.recipe import Recipe
@@ -71,12 +71,7 @@ class PathFinding:
         return {"phase": phase + 1, **{f"test_{name}": score for name, score in scores.items()}}
 
     def record_metrics(self, model: keras.Model) -> dict[str, Any]:
-        scores = [score_paths(model, grids) for grids in self.test]
-        return {
-            f"test_{name}_phase_{phase}": score
-            for phase, scored in enumerate(scores, start=1)
-            for name, score in scored.items()
-        } | {"test_grids_a_phase": len(self.test[0].targets)}
+        return path_metrics([score_paths(model, grids) for grids in self.test], len(self.test[0].targets))
 
     def summary(self, metrics: dict[str, Any]) -> str:
         last = len(self.test)
@@ -92,3 +87,45 @@ def held_out_grids(count: int, phase: int, size: int) -> Grids:
 def score_paths(model: keras.Model, grids: Grids) -> dict[str, float]:
     """The F1 scores of a network's answers, see `recurzoo.tasks.f1_scores`."""
     return f1_scores(predict(model, grids.images, batch_size=100), grids)
+
+
+def score_phases(model: keras.Model, name: str, count: int, phases: int = PHASES) -> list[dict[str, float]]:
+    """Score a network in every phase, on held-out grids of the size that it takes.
+
+    Args:
+        model: a Keras model.
+        name: what the user calls it.
+        count: int, how many grids a phase.
+        phases: int.
+
+    Returns:
+        For each phase what `score_paths` gives.
+
+    Raises:
+        ValueError: if the model is not one for square grids.
+    """
+    height, width, channels = model.input_shape[1:]
+    if channels != 2 or height != width or model.output_shape[1:] != (height, width, 1):
+        raise ValueError(
+            "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
+            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+        )
+    return [score_paths(model, held_out_grids(count, phase, height)) for phase in range(1, phases + 1)]
+
+
+def path_metrics(scores: Sequence[dict[str, float]], count: int) -> dict[str, Any]:
+    """What a record holds of a network's scores.
+
+    Args:
+        scores: for each phase what `score_paths` gives.
+        count: int, on how many grids.
+
+    Returns:
+        A dictionary: `test_f1_phase_1`, `test_f1_without_queries_phase_1`, ..., `test_grids_a_phase`.
+    """
+    metrics: dict[str, Any] = {
+        f"test_{name}_phase_{phase}": score
+        for phase, scored in enumerate(scores, start=1)
+        for name, score in scored.items()
+    }
+    return {**metrics, "test_grids_a_phase": count}

@@ -1,0 +1,127 @@
+"""A checkpoint's metrics, measured again on the examples that its record names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recurzoo.registry.loading import load
+from recurzoo.registry.spec import Record
+
+if TYPE_CHECKING:
+    import keras
+
+    from recurzoo.training.datasets import ImageData
+
+# How far a share of 1 may be from the recorded one on another backend, whose arithmetic rounds otherwise.
+OTHER_BACKEND = 1e-3
+# How far a loss may be from the recorded one: on another processor, sums come out in another order.
+ROUNDING = 1e-4
+# More are not in any record of ours, and would fill the memory.
+MOST_GRIDS = 100_000
+
+GRIDS, FINGERPRINT = "test_grids_a_phase", "test_fingerprint"
+# From `(height, width)` to a data set's test images of that size.
+ReadImages = Callable[[tuple[int, int]], "ImageData"]
+
+
+@dataclass(frozen=True)
+class Remeasured:
+    """What measuring a checkpoint again gave.
+
+    Attributes:
+        metrics: by the names of the record.
+        macs: multiply-accumulates of one image; None if the model was not loaded.
+        reason: why there are no metrics, or None.
+        problem: what is wrong with the checkpoint, or None.
+    """
+
+    metrics: dict[str, Any] = field(default_factory=dict)
+    macs: int | None = None
+    reason: str | None = None
+    problem: str | None = None
+
+
+def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> Remeasured:
+    """Measure a checkpoint again, if the examples that its record names are at hand.
+
+    Args:
+        folder: of the checkpoint.
+        record: its `Record`.
+        read_images: reads the test images of a data set; None if there is none.
+
+    Returns:
+        A `Remeasured`.
+
+    Raises:
+        ValueError: if there are no such data.
+    """
+    from recurzoo.benchmarking import macs
+    from recurzoo.training.evaluation import check_classifier
+
+    if GRIDS not in record.metrics and FINGERPRINT not in record.metrics:
+        return Remeasured(reason="its record does not say on which examples its metrics were measured")
+    if GRIDS not in record.metrics and read_images is None:
+        return Remeasured(reason="these data have no images")
+    try:
+        model = load(folder)
+        operations = macs(model)
+        if GRIDS in record.metrics:
+            return Remeasured(_on_grids(model, record), operations)
+        check_classifier(model, record.name)
+    except (ValueError, OSError) as error:
+        return Remeasured(reason="it cannot be", problem=str(error))
+    assert read_images is not None
+    return _on_images(model, record, read_images(model.input_shape[1:3]), operations)
+
+
+def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
+    from recurzoo.training.path_finding import path_metrics, score_phases
+
+    count = record.metrics[GRIDS]
+    phases = sum(name.startswith("test_f1_phase_") for name in record.metrics)
+    if not isinstance(count, int) or not 1 <= count <= MOST_GRIDS or not phases:
+        raise ValueError(
+            f"A record tells the F1 of each phase on 1 to {MOST_GRIDS} grids. Received: {GRIDS}={count!r}, with "
+            f"{phases} phases"
+        )
+    return path_metrics(score_phases(model, record.name, count, phases), count)
+
+
+def _on_images(model: keras.Model, record: Record, images: ImageData, operations: int) -> Remeasured:
+    from recurzoo.training.evaluation import test_metrics
+
+    if record.class_names:
+        if set(record.class_names) != set(images.class_names):
+            return Remeasured(macs=operations, reason=f"its classes are not those of the data, {images.source}")
+        images = images.relabelled(record.class_names)
+    if images.test.fingerprint != record.metrics[FINGERPRINT]:
+        return Remeasured(macs=operations, reason=f"its test images are not those of the data, {images.source}")
+    return Remeasured(test_metrics(model, images.test), operations)
+
+
+def compare_metrics(recorded: Mapping[str, Any], measured: Mapping[str, Any], same_backend: bool) -> list[str]:
+    """The differences between a record's metrics and those measured again.
+
+    Args:
+        recorded: a record's metrics.
+        measured: a part of them, measured again.
+        same_backend: bool, whether on the recorded backend. Then accuracies and F1 must be equal.
+
+    Returns:
+        A sentence for each difference.
+    """
+    problems = []
+    for name, value in measured.items():
+        expected = recorded.get(name)
+        if isinstance(value, float) and isinstance(expected, float):
+            allowed = ROUNDING if name.endswith("loss") else 0 if same_backend else OTHER_BACKEND
+            # Written so that NaN is a difference.
+            same = abs(value - expected) <= allowed
+        else:
+            same = value == expected
+        if not same:
+            problems.append(f"{name} is {value}, recorded as {expected}")
+    return problems

@@ -1,0 +1,184 @@
+"""A checkpoint's line in the results: what its record and the catalog say, and what is measured on the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from recurzoo.registry import catalog
+from recurzoo.registry.checkpoint import WEIGHTS
+from recurzoo.registry.spec import Record, Spec, spec
+
+ACCURACY = "test accuracy"
+
+
+class Measured(NamedTuple):
+    """What neither a record nor the catalog knows of a checkpoint.
+
+    Attributes:
+        macs: multiply-accumulates of one image; None if not measured.
+        folded_onnx_bytes: bytes of its ONNX file, folded; None if not measured.
+    """
+
+    macs: int | None = None
+    folded_onnx_bytes: int | None = None
+
+
+class Headline(NamedTuple):
+    """The figure by which a checkpoint is compared: its name, its value (a share of 1), and on how many examples."""
+
+    metric: str
+    value: float
+    examples: int | None
+
+
+@spec
+class ResultRow(Spec):
+    """A line of `results.csv`, whose columns are these fields.
+
+    Args:
+        checkpoint: str, its name.
+        architecture: str.
+        parameters: int, trainable ones.
+        bytes: int, of the file of weights.
+        macs: int, multiply-accumulates of one image of the size that the model takes.
+        folded_onnx_bytes: int, of its ONNX file, soft sharing folded first.
+        metric: str, `test accuracy`, or `F1 in phase N`, the last one's.
+        value: float, measured; a share of 1.
+        test_examples: int, how many it was measured on.
+        runs: int, how many seeds the value is the mean of.
+        recipe: str.
+        epochs: int.
+        training_seconds: float.
+        hardware: str.
+        dataset: str.
+        data_note: str, what stands between the images and the original ones.
+        baseline: str, the architecture that the same recipe was run with beside this one.
+        baseline_value: float, the metric of that one.
+        paper_accuracy: float, in percent, that the paper reports for this architecture and data set.
+        paper_source: str, where it stands there.
+        sha256: str, of the file of weights.
+    """
+
+    checkpoint: str
+    architecture: str
+    parameters: int
+    bytes: int
+    macs: int | None = None
+    folded_onnx_bytes: int | None = None
+    metric: str | None = None
+    value: float | None = None
+    test_examples: int | None = None
+    runs: int | None = None
+    recipe: str | None = None
+    epochs: int | None = None
+    training_seconds: float | None = None
+    hardware: str | None = None
+    dataset: str | None = None
+    data_note: str | None = None
+    baseline: str | None = None
+    baseline_value: float | None = None
+    paper_accuracy: float | None = None
+    paper_source: str | None = None
+    sha256: str
+
+    @property
+    def measured(self) -> Measured:
+        """The columns that are measured on the model."""
+        return Measured(self.macs, self.folded_onnx_bytes)
+
+    @property
+    def headline(self) -> Headline | None:
+        """The figure by which this checkpoint is compared."""
+        return self._headline(self.value)
+
+    @property
+    def twin(self) -> Headline | None:
+        """The baseline's figure, if there is a baseline."""
+        return self._headline(self.baseline_value)
+
+    def _headline(self, value: float | None) -> Headline | None:
+        return None if self.metric is None or value is None else Headline(self.metric, value, self.test_examples)
+
+    def with_measured(self, measured: Measured) -> ResultRow:
+        """This row with other measured columns."""
+        return dataclasses.replace(self, **measured._asdict())  # type: ignore[type-var]
+
+    def differences(self, other: ResultRow) -> list[str]:
+        """The columns that the record and the catalog give, where another row has something else: a sentence each."""
+        mine, theirs = (dataclasses.asdict(row.with_measured(Measured())) for row in (self, other))  # type: ignore[call-overload]
+        return [f"{name} is {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]
+
+
+def row_of(record: Record) -> ResultRow:
+    """The row of a checkpoint.
+
+    Args:
+        record: the checkpoint's `Record`.
+
+    Returns:
+        A `ResultRow` with nothing in the columns that are measured on the model.
+
+    Raises:
+        UnknownNameError: if the record's architecture is not the zoo's; a ValueError.
+        ValueError: if the record does not list the file of weights, or its metrics are no numbers.
+    """
+    if WEIGHTS not in record.files:
+        raise ValueError(
+            f"A result is of recorded weights. Received: the record of {record.name!r}, whose files are "
+            f"{', '.join(record.files) or 'none'}; save the checkpoint again"
+        )
+    headline = headline_of(record.metrics)
+    baseline = record.recipe.get("baseline")
+    twin = headline_of(record.metrics, f"{baseline}_") if baseline else None
+    values = {
+        "checkpoint": record.name,
+        "architecture": record.architecture,
+        "parameters": record.parameters,
+        "bytes": record.files[WEIGHTS].bytes,
+        # A record is of one run, with one seed.
+        "runs": None if record.seed is None else 1,
+        "recipe": record.recipe_name,
+        "epochs": record.epochs,
+        "training_seconds": record.training_seconds,
+        "hardware": record.hardware,
+        "sha256": record.files[WEIGHTS].sha256,
+    }
+    if headline is not None:
+        values |= {"metric": headline.metric, "value": headline.value, "test_examples": headline.examples}
+    if twin is not None:
+        values |= {"baseline": baseline, "baseline_value": twin.value}
+    if record.dataset is not None:
+        values |= {"dataset": record.dataset.name, "data_note": record.dataset.note}
+        values |= _paper_figure(record.architecture, record.dataset.name)
+    return ResultRow.from_dict(values)
+
+
+def headline_of(metrics: dict[str, Any], prefix: str = "") -> Headline | None:
+    """The figure by which a checkpoint is compared, if its record has one.
+
+    Args:
+        metrics: a record's.
+        prefix: what the names of the metrics begin with: a baseline's, with its architecture.
+
+    Returns:
+        The accuracy on the test images, or the F1 on the last phase's grids, as a `Headline`; None without either.
+    """
+    if (accuracy := metrics.get(f"{prefix}test_accuracy")) is not None:
+        return Headline(ACCURACY, accuracy, metrics.get(f"{prefix}test_images"))
+    start = f"{prefix}test_f1_phase_"
+    phases = [name.removeprefix(start) for name in metrics if name.startswith(start)]
+    last = max((int(phase) for phase in phases if phase.isdecimal()), default=None)
+    if last is None:
+        return None
+    return Headline(f"F1 in phase {last}", metrics[f"{start}{last}"], metrics.get(f"{prefix}test_grids_a_phase"))
+
+
+def _paper_figure(architecture: str, dataset: str) -> dict[str, Any]:
+    """The accuracy that the paper reports, and where; of several the first, which is the one without extras."""
+    for figure in catalog.figures(architecture):
+        if dataset in figure.errors:
+            runs = f", mean of {figure.runs} runs" if figure.runs else ""
+            source = f"{figure.source}: {figure.training}{runs}"
+            return {"paper_accuracy": round(100 - figure.errors[dataset], 4), "paper_source": source}
+    return {}

@@ -1,0 +1,158 @@
+"""Compares checkpoints with their records: files, parameters, results, and their metrics measured again."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from recurzoo.errors import MissingWeightsError
+from recurzoo.registry.checkpoint import RECORD, WEIGHTS, read_record, verify_files
+from recurzoo.registry.shelf import find_checkpoints, find_folder, weights_folders
+from recurzoo.registry.spec import Record
+from recurzoo.registry.weights_file import read_weights
+from recurzoo.results.remeasuring import ReadImages, Remeasured, compare_metrics, remeasure
+from recurzoo.results.row import row_of
+from recurzoo.results.table_file import RESULTS, read_csv
+from recurzoo.results.verification import CheckpointReport, Verification
+
+# Variables that training does not learn.
+NOT_TRAINABLE = ("moving_mean", "moving_variance", "pull")
+
+
+def verify(
+    name: str | Path | None = None, data: str | None = None, report: Callable[[str], None] = lambda line: None
+) -> Verification:
+    """Compare checkpoints with their records.
+
+    Every file is hashed, the parameters are counted in the stored weights, and where a `results.csv` lies beside a
+    checkpoint, it must say of it what the record and the catalog say. Given data, the metrics of every checkpoint whose
+    recorded test images these are, are measured again, and so are those of networks for shortest paths, whose grids are
+    generated; their operations are counted again. On the recorded backend, accuracies and F1 must be equal, on another
+    one within 0.001; a loss within 0.0001.
+
+    Args:
+        name: the name of a checkpoint or an architecture, the path of a folder, or `hf://USER/REPO[@REVISION]`; None
+            for all checkpoints that are here.
+        data: words that `load_data` takes, or `shortest-paths`; None to measure nothing.
+        report: called with a line before each checkpoint.
+
+    Returns:
+        A `Verification`, which says all that was found wrong.
+
+    Raises:
+        UnknownNameError: if nothing has this name; a ValueError.
+        MissingWeightsError: if there is no checkpoint.
+        OSError: if a checkpoint is to be downloaded and cannot be.
+        ValueError: if there are no such data.
+
+    Example:
+        >>> verify(data="tfds:cifar10").failed
+        False
+    """
+    here = find_checkpoints()
+    folders = list(here.values()) if name is None else [find_folder(name)]
+    if not folders:
+        raise MissingWeightsError("There are no checkpoints here to verify. Received: no name; name one, or a folder")
+    measure = None if data is None else _measurer(data)
+    reports = []
+    for number, folder in enumerate(folders, start=1):
+        report(f"{number}/{len(folders)} verifying {name or folder.name}")
+        shipped = here.get(folder.name) == folder
+        # Of a download, only what was needed is there.
+        whole = shipped or (name is not None and folder == Path(name).expanduser())
+        reports.append(_verify_checkpoint(folder, shipped, whole, measure))
+    problems = _results_of_nothing() if name is None else []
+    if data is not None and not any(checked.measured or checked.problems for checked in reports):
+        problems.append(f"nothing was measured on these data. Received: {data!r}")
+    return Verification(tuple(reports), tuple(problems))
+
+
+def _measurer(data: str) -> Callable[[Path, Record], Remeasured]:
+    from recurzoo.training.datasets import load_data
+    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
+
+    # Read once for all checkpoints of a size.
+    read: ReadImages | None = functools.cache(lambda size: load_data(data, size, train=False))
+    return functools.partial(remeasure, read_images=None if data == SHORTEST_PATHS else read)
+
+
+def _verify_checkpoint(
+    folder: Path, shipped: bool, whole: bool, measure: Callable[[Path, Record], Remeasured] | None
+) -> CheckpointReport:
+    try:
+        record = read_record(folder)
+    except ValueError as error:
+        return CheckpointReport(folder.name, 0, None, 0, (), "its record cannot be read", (str(error),))
+    files = [name for name in record.files if (folder / name).is_file()]
+    measured = Remeasured(reason="no data were given")
+    parameters, problems = _compare_files(folder, record, whole)
+    if shipped and record.name != folder.name:
+        problems.append(f"its record is that of {record.name}")
+    if measure is not None:
+        # What is not as recorded is not opened.
+        vouched = parameters is not None
+        measured = measure(folder, record) if vouched else Remeasured(reason="its files are not as recorded")
+    problems += _compare_measured(record, measured)
+    problems += _compare_results(folder, record, measured.macs)
+    return CheckpointReport(
+        checkpoint=record.name,
+        files=len(files),
+        parameters=parameters,
+        metrics=len(record.metrics),
+        measured=tuple(measured.metrics),
+        not_measured=measured.reason,
+        problems=tuple(problems),
+    )
+
+
+def _compare_files(folder: Path, record: Record, whole: bool) -> tuple[int | None, list[str]]:
+    """The trainable parameters in the file of weights, None if it is not as recorded; and what is wrong."""
+    try:
+        verify_files(folder, record, whole)
+        weights = read_weights(folder / WEIGHTS)
+    except (ValueError, OSError) as error:
+        return None, [str(error)]
+    count = sum(
+        math.prod(array.shape) for path, array in weights.items() if path.rpartition("/")[2] not in NOT_TRAINABLE
+    )
+    return count, [] if count == record.parameters else [f"it has {count} parameters, recorded as {record.parameters}"]
+
+
+def _compare_measured(record: Record, measured: Remeasured) -> list[str]:
+    problems = [measured.problem] if measured.problem else []
+    if measured.metrics:
+        import keras
+
+        same_backend = record.versions.get("backend") == keras.backend.backend()
+        problems += compare_metrics(record.metrics, measured.metrics, same_backend)
+    return problems
+
+
+def _compare_results(folder: Path, record: Record, macs: int | None) -> list[str]:
+    try:
+        rows = read_csv(folder.parent / RESULTS)
+        row = row_of(record)
+    except ValueError as error:
+        return [str(error)]
+    if not (folder.parent / RESULTS).is_file():
+        return []
+    if record.name not in rows:
+        return [f"{RESULTS} does not have it"]
+    stored = rows[record.name]
+    problems = row.differences(stored)
+    if macs is not None and stored.macs != macs:
+        problems.append(f"macs is {stored.macs}, not {macs}")
+    return [f"in {RESULTS}, {problem}" for problem in problems]
+
+
+def _results_of_nothing() -> list[str]:
+    problems = []
+    for weights in weights_folders():
+        # What cannot be read was told of each checkpoint.
+        with contextlib.suppress(ValueError):
+            absent = [name for name in read_csv(weights / RESULTS) if not (weights / name / RECORD).is_file()]
+            problems += [f"{RESULTS} has {name}, which is not there" for name in absent]
+    return problems
