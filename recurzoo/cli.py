@@ -14,7 +14,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recurzoo.commands import benchmarking, folding, inference, listing, training
+from recurzoo.commands import (
+    benchmarking,
+    fetching,
+    folding,
+    inference,
+    listing,
+    publishing,
+    readout,
+    results,
+    training,
+)
 from recurzoo.errors import ExportError, MissingWeightsError, UnknownNameError
 
 DONE, FAILED, WRONG_WORDS = 0, 1, 2
@@ -28,10 +38,15 @@ app.command("list")(listing.list_)
 app.command("info")(listing.info_)
 app.command("predict")(inference.predict_)
 app.command("evaluate")(inference.evaluate_)
+app.command("readout")(readout.readout_)
 app.command("train")(training.train_)
 app.command("fold")(folding.fold_)
 app.command("export")(folding.export_)
+app.command("fetch")(fetching.fetch_)
+app.command("publish")(publishing.publish_)
 app.command("benchmark")(benchmarking.benchmark_)
+app.command("results")(results.results_)
+app.command("verify")(results.verify_)
 
 
 def _print_version(asked: bool) -> None:
@@ -85,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if result is None or isinstance(result, int):
         return result or DONE
     _print(result, as_json, output)
-    return DONE
+    return FAILED if result.failed else DONE
 
 
 def _print(report: Any, as_json: bool, output: Any) -> None:

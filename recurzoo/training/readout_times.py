@@ -1,0 +1,65 @@
+"""How good a fully recurrent network is when it is read out earlier or later than it was trained to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from recurzoo.folding import reestimate_batch_norm
+from recurzoo.models import FRNN
+from recurzoo.training.datasets import Split
+from recurzoo.training.evaluation import evaluate_classifier
+
+REUSED, RECOMPUTED = "reused", "recomputed"
+
+
+def measure_readouts(
+    model: FRNN,
+    times: Iterable[int],
+    test: Split,
+    seen: np.ndarray,
+    report: Callable[[int, Mapping[str, float]], None] = lambda time, accuracies: None,
+) -> dict[str, float]:
+    """Measure a network at several readout times (Liao & Poggio, 2016, figure 5 A), with the statistics of its
+    normalisations reused from the last trained step, and recomputed.
+
+    Args:
+        model: a trained `FRNN`.
+        times: of the readouts.
+        test: images and labels.
+        seen: array `(images, height, width, channels)`, training images as training saw them.
+        report: called after each time with its accuracies.
+
+    Returns:
+        What a record holds of it: `test_accuracy_at_readout_T_reused` and `..._recomputed`, shares of 1.
+
+    Raises:
+        ValueError: if the network has no weights for a time.
+    """
+    metrics: dict[str, float] = {}
+    for time in times:
+        later = model.with_readout(time)
+        accuracies = {REUSED: evaluate_classifier(later, test)["accuracy"]}
+        reestimate_batch_norm(later, seen)
+        accuracies[RECOMPUTED] = evaluate_classifier(later, test)["accuracy"]
+        metrics |= {metric_name(time, statistics): accuracy for statistics, accuracy in accuracies.items()}
+        report(time, accuracies)
+    return metrics
+
+
+def metric_name(time: int, statistics: str) -> str:
+    """What a record calls the accuracy at a readout time."""
+    return f"test_accuracy_at_readout_{time}_{statistics}"
+
+
+def recorded_readouts(metrics: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    """The accuracies by readout time that a record's metrics hold, reused and recomputed."""
+    prefix = "test_accuracy_at_readout_"
+    found: dict[int, dict[str, float]] = {}
+    for name, value in metrics.items():
+        if name.startswith(prefix):
+            time, _, statistics = name.removeprefix(prefix).partition("_")
+            found.setdefault(int(time), {})[statistics] = value
+    return dict(sorted(found.items()))

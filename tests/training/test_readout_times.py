@@ -1,0 +1,51 @@
+"""Readout times that were not trained, measured by `recurzoo readout` on a small network and digits."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import recurzoo
+from recurzoo.cli import main
+from recurzoo.registry.checkpoint import read_record
+from recurzoo.training.datasets import load_data
+from recurzoo.training.readout_times import recorded_readouts
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_data("digits", (8, 8))
+
+
+@pytest.fixture
+def folder(digits, tmp_path):
+    model = recurzoo.create("frnn-2-t4-w4", num_classes=10, input_shape=(8, 8, 3))
+    metrics = {"test_fingerprint": digits.test.fingerprint, "test_images": len(digits.test)}
+    record = {"name": "frnn-2-t4-w4.digits", "architecture": "frnn-2-t4-w4", "class_names": digits.class_names}
+    recurzoo.save(model, tmp_path / "net", {**record, "metrics": metrics})
+    return tmp_path / "net"
+
+
+def test_each_readout_time_is_measured_and_recorded(folder, digits, capsys):
+    command = ["readout", str(folder), "--data", "digits", "--times", "3-5", "--json"]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [readout["time"] for readout in told["readouts"]] == [3, 4, 5]
+    assert not recorded_readouts(read_record(folder).metrics)
+    # At the trained time nothing is reused, so it is the accuracy of the network as it is.
+    logits = recurzoo.load(folder).predict(digits.test.images, verbose=0)
+    assert told["readouts"][1]["reused"] == np.mean(logits.argmax(axis=1) == digits.test.labels)
+    assert main([*command, "--record"]) == 0
+    recorded = recorded_readouts(read_record(folder).metrics)
+    assert [{"time": time, **found} for time, found in recorded.items()] == told["readouts"]
+
+
+def test_wrong_words_and_wrong_networks(folder, tmp_path, capsys):
+    assert main(["readout", str(folder), "--data", "digits", "--times", "5-2"]) == 2
+    assert main(["readout", str(folder), "--data", "digits", "--limit", "20", "--record"]) == 1
+    assert "others" in capsys.readouterr().err
+    recurzoo.save(recurzoo.create("rc-1-w4", num_classes=10, input_shape=(8, 8, 3)), tmp_path / "rc")
+    assert main(["readout", str(tmp_path / "rc"), "--data", "digits"]) == 1
+    assert "fully recurrent" in capsys.readouterr().err
