@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "recurzoo"
 # sharing -> layers -> models -> folding -> exporting, and registry + models -> training -> cli.
 BUILDS_ON = {
     "errors": [],
+    "documents": [],
     "values": [],
     "files": [],
     "images": [],
@@ -25,25 +26,36 @@ BUILDS_ON = {
     "models": ["layers"],
     "folding": ["models", "reports"],
     "exporting": ["folding", "files", "errors"],
-    "registry": ["models", "files", "errors"],
+    "registry": ["models", "files", "documents", "errors", "reports"],
     "tasks": [],
     "training": ["registry", "folding", "images", "tasks"],
     "benchmarking": ["training"],
-    "commands": ["exporting", "benchmarking"],
+    "results": ["exporting", "benchmarking"],
+    "commands": ["results"],
     "cli": ["commands"],
     "__main__": ["cli"],
     "__init__": ["exporting", "benchmarking"],
 }
 # Inside the registry: spec -> catalog -> hub and cards, and then what handles weights.
 REGISTRY = [
+    "spec_base",
     "spec",
     "grammars",
     "names",
     "catalog",
+    "card_metadata",
+    "card_usage",
     "cards",
+    "hdf5_file",
     "weights_file",
+    "safetensors_file",
+    "config_file",
+    "stored_files",
     "checkpoint",
+    "hub_errors",
+    "hub",
     "shelf",
+    "publishing",
     "loading",
     "listing",
 ]
@@ -51,7 +63,7 @@ REGISTRY = [
 HEAVY = {"keras", "tensorflow", "jax", "torch", "huggingface_hub", "matplotlib", "tensorflow_datasets", "h5py"}
 # What is imported where it is used, everywhere.
 NEVER_ON_TOP = {"tensorflow", "jax", "torch", "huggingface_hub", "matplotlib", "tensorflow_datasets"}
-LIGHT = ("registry", "commands", "cli", "__main__", "__init__", "reports")
+LIGHT = ("registry", "results", "commands", "cli", "__main__", "__init__", "reports")
 
 BUDGET_SECONDS = {"import recurzoo": 0.3, "list": 1.0, "--help": 1.0}
 MEASURE = """
