@@ -99,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("Interrupted.", FAILED)
     if result is None or isinstance(result, int):
         return result or DONE
-    _print(result, as_json, output)
+    try:
+        _print(result, as_json, output)
+    except ValueError as error:
+        return _fail(f"JSON cannot say this: {error}. Received: --json; leave it out", FAILED)
     return FAILED if result.failed else DONE
 
 
@@ -108,7 +111,9 @@ def _print(report: Any, as_json: bool, output: Any) -> None:
         print(json.dumps(report.to_dict(), allow_nan=False), file=output)
     else:
         # In a pipe there is no width to fit into.
-        Console(file=output, width=None if output.isatty() else 160, highlight=False).print(report)
+        Console(file=output, width=None if output.isatty() else 160, highlight=False, markup=False, emoji=False).print(
+            report
+        )
 
 
 def _fail(message: str, status: int) -> int:

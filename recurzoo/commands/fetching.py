@@ -9,8 +9,9 @@ import typer
 from rich.console import RenderableType
 
 from recurzoo.commands.options import Json, Name
-from recurzoo.registry.checkpoint import CONFIG, EXPORTS, METADATA, WEIGHTS
+from recurzoo.registry.checkpoint import CONFIG, EXPORTS, METADATA, WEIGHTS, read_record
 from recurzoo.registry.shelf import find_folder
+from recurzoo.registry.stored_files import is_as_recorded
 from recurzoo.reports import Report
 
 
@@ -36,9 +37,20 @@ def fetch_(
         Literal["onnx", "litert"] | None,
         typer.Option("--export", help="Fetch this exported file instead of the Keras model."),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Fetch all files, model.safetensors and exports among them.")
+    ] = False,
     json: Json = False,
 ) -> Report:
     """Download a checkpoint into the cache, if it is not on this machine, and say where it is."""
-    needs = (EXPORTS[export],) if export else (CONFIG, METADATA, WEIGHTS)
+    needs: tuple[str, ...] = (EXPORTS[export],) if export else (CONFIG, METADATA, WEIGHTS)
+    if everything:
+        needs = tuple(read_record(find_folder(name, ())).files)
     folder = find_folder(name, needs)
-    return Fetched(str(folder), {name: (folder / name).stat().st_size for name in needs})
+    record = read_record(folder)
+    if bad := [file for file in needs if not is_as_recorded(folder, file, record)]:
+        raise ValueError(
+            f"This checkpoint is not as it was saved; restore or fetch it anew. Received: {str(folder)!r}, whose "
+            f"{', '.join(bad)} is missing or has another SHA-256 than recorded"
+        )
+    return Fetched(str(folder), {file: record.files[file].bytes for file in needs})

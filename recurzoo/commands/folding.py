@@ -38,8 +38,9 @@ def fold_(
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import test_metrics
 
-    record = checkpoint.read_record(find_folder(name))
-    model = load(name)
+    folder = find_folder(name)
+    record = checkpoint.read_record(folder)
+    model = load(folder)
     if data is None:
         folded = fold(model, threshold)
         metrics = {}
@@ -75,11 +76,12 @@ def export_(
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
 
+    folder = find_folder(name)
     inside = (out.parent / RECORD).is_file()
     if inside:
-        _refuse_other_names(out, format, find_folder(name))
+        _refuse_other_names(out, format, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
-        return export(load(name), out, format.value, materialize)
+        return export(load(folder), out, format.value, materialize)
 
 
 def _refuse_other_names(out: Path, format: Format, folder: Path) -> None:

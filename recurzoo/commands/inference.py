@@ -106,8 +106,8 @@ def predict_(
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.evaluation import check_classifier
 
-    record = read_record(find_folder(name))
-    model = load(name)
+    folder = find_folder(name)
+    record, model = read_record(folder), load(folder)
     check_classifier(model, name)
     size = model.input_shape[1:3]
     if None in size:
@@ -139,8 +139,8 @@ def evaluate_(
     from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
     from recurzoo.training.path_finding import score_phases
 
-    record = read_record(find_folder(name))
-    model = load(name)
+    folder = find_folder(name)
+    record, model = read_record(folder), load(folder)
     if data == SHORTEST_PATHS:
         # As many grids as its record was measured on, so that the same figures come out.
         count = limit or record.metrics.get("test_grids_a_phase", 1000)

@@ -65,15 +65,18 @@ def readout_(
 
     from recurzoo.models import FRNN
     from recurzoo.registry.checkpoint import read_record, write_record
+    from recurzoo.registry.hub import SCHEME
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.augmentation import sample_as_recorded
     from recurzoo.training.datasets import load_data
     from recurzoo.training.readout_times import measure_readouts
 
+    if record and name.startswith(SCHEME):
+        raise ValueError(f"A download is never changed. Received: --record with {name!r}; copy its folder first")
     folder = find_folder(name)
     found = read_record(folder)
-    model = load(name)
+    model = load(folder)
     if not isinstance(model, FRNN):
         raise ValueError(f"Only fully recurrent networks are read out at a time. Received: {name!r}")
     images = load_data(data, model.input_shape[1:3], limit=limit)

@@ -119,9 +119,11 @@ def _words(settings: Any) -> str | None:
 
 def _limits(record: Record) -> str:
     data = dataset_title(record)
-    lines = [f"Measured on the test images of {data}, and on nothing else" if data else "No data set is recorded"]
+    examples = data if is_about_paths(record) else f"the test images of {data}"
+    measured = f"Measured on {examples}, and on nothing else" if data else "No data set is recorded"
+    lines = [measured if scores(record) else "No score has been measured"]
     if is_about_paths(record):
-        lines = [f"Measured on {data}, and on nothing else; made to study sharing, not to find ways"]
+        lines[0] += "; made to study sharing, not to find ways"
     elif record.class_names:
         lines.append(
             f"it knows {len(record.class_names)} classes, and gives one of them to an image of anything else as well; "

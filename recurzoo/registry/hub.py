@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recurzoo.documents import LARGEST
 from recurzoo.registry.checkpoint import RECORD, read_record
 from recurzoo.registry.hub_errors import explain, explained
+from recurzoo.registry.spec import Record
 from recurzoo.registry.stored_files import is_as_recorded
 
 SCHEME = "hf://"
@@ -89,7 +91,7 @@ class Client:
                 return found
             if self.local_files_only:
                 raise FileNotFoundError(
-                    f"The cache does not have {', '.join(names)} as recorded, and nothing else was to be asked. "
+                    f"The cache does not have {', '.join(names) or RECORD} as recorded, and nothing else may be asked. "
                     f"Received: {str(repository)!r}; let `recurzoo fetch {repository}` ask the Hub"
                 )
             with _lock(repository):
@@ -106,13 +108,20 @@ class Client:
             return None
         if not _is_as_named(path):
             return None
-        record = read_record(path.parent)
-        return path.parent if all(is_as_recorded(path.parent, name, record) for name in names) else None
+        folder, record = path.parent, read_record(path.parent)
+        wanted = _with_what_is_there(folder, names, record)
+        return folder if all(is_as_recorded(folder, name, record) for name in wanted) else None
 
     def _download(self, repository: Repository, names: Sequence[str]) -> Path:
+        found = self._get(repository, RECORD, dry_run=True)
+        if found.will_download and found.file_size > LARGEST:
+            raise ValueError(
+                f"This is larger than any record, so it was not downloaded. Received: {RECORD} of {str(repository)!r}, "
+                f"with {found.file_size} bytes, more than {LARGEST}; tell its owner"
+            )
         path = self._get(repository, RECORD)
         if not _is_as_named(path):
-            path = self._renew(repository, path)
+            self._renew(repository, path)
         folder, record = path.parent, read_record(path.parent)
         if absent := [name for name in names if name not in record.files]:
             raise FileNotFoundError(
@@ -121,7 +130,7 @@ class Client:
             )
         # All from the record's own commit, whatever is published meanwhile.
         commit = Repository(repository.name, folder.name)
-        for name in names:
+        for name in _with_what_is_there(folder, names, record):
             if not (folder / name).exists():
                 self._refuse_another_size(commit, name, record.files[name].bytes)
                 self._get(commit, name)
@@ -143,9 +152,13 @@ class Client:
                 f"Received: {name} of {str(repository)!r}, with {found.file_size} bytes, not {size}; tell its owner"
             )
 
-    def _renew(self, repository: Repository, path: Path) -> Path:
+    def _renew(self, repository: Repository, path: Path) -> None:
         try:
-            return self._get(repository, path.name, force_download=True)
+            self._get(repository, path.name, force_download=True)
+            if not path.is_symlink():
+                # The client leaves what has taken the place of its link.
+                path.unlink()
+                self._get(repository, path.name)
         except Exception as error:
             raise ValueError(
                 f"A file in the cache is not as recorded, and could not be fetched anew. Received: {str(path)!r}; "
@@ -160,9 +173,20 @@ class Client:
         return Path(found) if isinstance(found, str) else found
 
 
+def _with_what_is_there(folder: Path, names: Sequence[str], record: Record) -> list[str]:
+    """What is asked for, and what is there from earlier: whoever reads the folder verifies all of it."""
+    return [*names, *(name for name in record.files if name not in names and (folder / name).exists())]
+
+
 def _is_as_named(path: Path) -> bool:
     """Whether a file of the cache has the digest by which the Hub names it: SHA-256, or Git's own for small files."""
+    if not path.is_symlink():
+        # Somebody's edit in place of a link; but where the system has no links, all files are here and no blobs.
+        blobs = path.parents[2] / "blobs"
+        return not (blobs.is_dir() and any(blobs.iterdir()))
     blob = path.resolve()
+    if blob.stat().st_size > LARGEST:
+        return False
     content = blob.read_bytes()
     if len(blob.name) == hashlib.sha256().digest_size * 2:
         return hashlib.sha256(content).hexdigest() == blob.name

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+
+from recurzoo.documents import one_line
 
 # What a disk says no with, and what to do about it.
 DISK = {
@@ -47,11 +50,12 @@ def explain(error: Exception, repo: str) -> Exception:
         ... except Exception as error:
         ...     raise explain(error, "user/net") from error
     """
-    for link in _chain(error):
+    links = list(_chain(error))
+    for link in links:
         told = _explain_answer(link, repo) or _explain_connection(link, repo) or _explain_disk(link, repo)
         if told is not None:
             return told
-    return error
+    return _explain_transfer(links[-1], repo) or error
 
 
 @contextlib.contextmanager
@@ -107,7 +111,7 @@ def _explain_answer(error: BaseException, repo: str) -> Exception | None:
             "fetched"
         )
     if isinstance(error, errors.HFValidationError):
-        return ValueError(f"A repository is named USER/NAME. Received: {repo!r}: {_one_line(error)}")
+        return ValueError(f"A repository is named USER/NAME. Received: {repo!r}: {one_line(str(error))}")
     if isinstance(error, errors.LocalTokenNotFoundError):
         return PermissionError(
             f"The Hub wants to know who asks. Received no token for {repo!r}; set HF_TOKEN, or run `hf auth login`"
@@ -119,7 +123,7 @@ def _explain_answer(error: BaseException, repo: str) -> Exception | None:
 
 def _explain_status(error: Any, repo: str) -> Exception:
     status = error.response.status_code
-    said = f", which says: {_one_line(error.server_message)}" if error.server_message else ""
+    said = f", which says: {one_line(str(error.server_message))}" if error.server_message else ""
     received = f"Received: {repo!r} and status {status} from {_endpoint()}{said}"
     if status == 401:
         return PermissionError(
@@ -153,15 +157,15 @@ def _explain_connection(error: BaseException, repo: str) -> Exception | None:
         )
     if isinstance(error, (http.TransportError, http.InvalidURL)):
         return ConnectionError(
-            f"The Hub cannot be reached at {_endpoint()}: {_one_line(error) or type(error).__name__}. Received: "
+            f"The Hub cannot be reached at {_endpoint()}: {one_line(str(error)) or type(error).__name__}. Received: "
             f"{repo!r}; check the network and HF_ENDPOINT"
         )
     # JSON that is none is a ValueError of Python's own; the client parses nothing but answers.
     not_a_hub = type(error).__name__ == "JSONDecodeError" or isinstance(error, errors.FileMetadataError)
     if not_a_hub or isinstance(error, (http.DecodingError, http.TooManyRedirects)):
         return ConnectionError(
-            f"What answers at {_endpoint()} is not the Hub. Received: {repo!r}: {_one_line(error)}; check HF_ENDPOINT "
-            "and proxies"
+            f"What answers at {_endpoint()} is not the Hub. Received: {repo!r}: {one_line(str(error))}; check "
+            "HF_ENDPOINT and proxies"
         )
     if isinstance(error, OSError) and "Consistency check failed" in str(error):
         return ConnectionError(f"A file came incomplete from {_endpoint()}. Received: {repo!r}; try again")
@@ -172,7 +176,19 @@ def _explain_disk(error: BaseException, repo: str) -> Exception | None:
     if not isinstance(error, OSError) or error.errno is None:
         return None
     advice = DISK.get(error.errno, "The cache cannot be used; let HF_HOME name a folder that can be written")
-    return type(error)(f"{advice}. Received: {repo!r}: {_one_line(error)}")
+    return type(error)(f"{advice}. Received: {repo!r}: {one_line(str(error))}")
+
+
+def _explain_transfer(error: BaseException, repo: str) -> Exception | None:
+    """For the library that moves large files, whose every error is a RuntimeError."""
+    if type(error) is not RuntimeError:
+        return None
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        return _explain_disk(OSError(int(found[1]), one_line(str(error))), repo)
+    return ConnectionError(
+        f"The Hub's storage did not give or take a file. Received: {repo!r}: {one_line(str(error))}; try again, or "
+        "without Xet (HF_HUB_DISABLE_XET=1)"
+    )
 
 
 def _endpoint() -> str:
@@ -186,8 +202,3 @@ def _http_library() -> ModuleType:
     from huggingface_hub.errors import HfHubHTTPError
 
     return sys.modules[HfHubHTTPError.__bases__[0].__module__.partition(".")[0]]
-
-
-def _one_line(message: object) -> str:
-    text = " ".join(str(message).split())
-    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from recurzoo.registry.card_metadata import scores
 from recurzoo.registry.cards import write_card
-from recurzoo.registry.checkpoint import CARD, METADATA, RECORD, REQUIRED, read_record, verify_files
+from recurzoo.registry.checkpoint import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
 from recurzoo.registry.hub import Client
 from recurzoo.registry.hub_errors import explained
 from recurzoo.registry.shelf import find_folder
@@ -34,6 +34,7 @@ class Published(Report):
         private: bool, whether the repository is.
         uploaded: names of the files that are new or changed.
         unchanged: names of those that the repository had already.
+        removed: names of those of an earlier checkpoint there that this one does not have.
         left_out: what else lies in the folder and is not part of the checkpoint.
     """
 
@@ -43,15 +44,17 @@ class Published(Report):
     private: bool
     uploaded: tuple[str, ...]
     unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
     left_out: tuple[str, ...]
 
     def __rich__(self) -> RenderableType:
         table = Table(show_header=False, box=None, pad_edge=False, title=self.name, title_justify="left")
         rows = {
             "repository": self.url + (" (private)" if self.private else ""),
-            "commit": self.commit + ("" if self.uploaded else " (as before: nothing has changed)"),
+            "commit": self.commit + ("" if self.uploaded or self.removed else " (as before: nothing has changed)"),
             "uploaded": ", ".join(self.uploaded),
             "unchanged": ", ".join(self.unchanged),
+            "removed": ", ".join(self.removed),
             "left out": ", ".join(self.left_out),
         }
         for key, value in rows.items():
@@ -121,7 +124,7 @@ def _refuse_incomplete(folder: Path, record: Record) -> None:
 def _upload(
     record: Record, content: Mapping[str, Content], left_out: tuple[str, ...], repo: str, private: bool, token: Any
 ) -> Published:
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -136,19 +139,27 @@ def _upload(
             f"This repository is public already, so nothing was uploaded. Received: {repo!r} with private=True; make "
             "it private on the Hub, or publish in the open"
         )
-    there: dict[str, Any] = {file.path: file for file in api.get_paths_info(repo, list(content), revision=found.sha)}
+    there: dict[str, Any] = {file.path: file for file in api.get_paths_info(repo, list(FILES), revision=found.sha)}
+    if RECORD not in there and (others := sorted(set(there) - {CARD})):
+        raise ValueError(
+            f"Only a checkpoint is ever overwritten, so nothing was uploaded. Received: {repo!r}, which has "
+            f"{', '.join(others)} and no {RECORD}; take another repository"
+        )
     changed = [name for name in content if name not in there or not _is_same(content[name], there[name])]
+    # Of an earlier checkpoint: an old export beside new weights would be another network.
+    stale = sorted(set(there) - set(content))
     commit = found.sha
-    if changed:
+    if changed or stale:
         commit = api.create_commit(
             repo,
-            [CommitOperationAdd(name, content[name]) for name in changed],
+            [*(CommitOperationAdd(name, content[name]) for name in changed), *map(CommitOperationDelete, stale)],
             commit_message=f"Publish {record.name}",
             # What was compared is what is built on.
             parent_commit=found.sha,
         ).oid
     unchanged = tuple(sorted(set(content) - set(changed)))
-    return Published(record.name, url, str(commit), bool(found.private), tuple(sorted(changed)), unchanged, left_out)
+    uploaded, removed = tuple(sorted(changed)), tuple(stale)
+    return Published(record.name, url, str(commit), bool(found.private), uploaded, unchanged, removed, left_out)
 
 
 def _is_same(content: Content, there: Any) -> bool:

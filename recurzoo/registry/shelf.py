@@ -111,12 +111,10 @@ def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> 
     try:
         # A name's bytes do not change, so the cache's are as good as the Hub's.
         folder = client.fetch(repository, needs, newest=False)
-    except FileNotFoundError:
-        reason = "none are in the cache" if client.local_files_only else f"none are published at {repository}"
+    except (FileNotFoundError, ConnectionError) as error:
+        said = str(error).partition(". Received")[0]
+        reason = "none are in the cache" if client.local_files_only else f"{repository} has none to give ({said})"
         raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
-    except ConnectionError as error:
-        reason = str(error).partition(". Received")[0]
-        raise MissingWeightsError(_say_what_to_do(name, needs, f"{repository} gave none ({reason})")) from None
     if (found := read_record(folder).name) != checkpoint:
         raise ValueError(
             f"The Hub has another checkpoint under this name. Received: {str(repository)!r} with the record of "
@@ -139,7 +137,7 @@ def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
     ways.append(f'build it untrained with recurzoo.create("{architecture}")')
     if recipes:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
-    what = "weights of this name" if WEIGHTS in needs else f"{', '.join(needs)} of this name"
+    what = "weights of this name" if WEIGHTS in needs or not needs else f"{', '.join(needs)} of this name"
     return (
         f"There are no {what} here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships instead is "
         f"{', '.join(find_checkpoints()) or 'nothing'}"

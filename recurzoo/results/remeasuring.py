@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recurzoo.errors import ExportError
 from recurzoo.registry.loading import load
 from recurzoo.registry.spec import Record
+from recurzoo.results.row import Measured
 
 if TYPE_CHECKING:
     import keras
 
+    from recurzoo.models import ZooModel
     from recurzoo.training.datasets import ImageData
 
 # How far a share of 1 may be from the recorded one on another backend, whose arithmetic rounds otherwise.
@@ -33,13 +36,13 @@ class Remeasured:
 
     Attributes:
         metrics: by the names of the record.
-        macs: multiply-accumulates of one image; None if the model was not loaded.
+        sizes: its operations, and the bytes of its ONNX file where it can be exported.
         reason: why there are no metrics, or None.
         problem: what is wrong with the checkpoint, or None.
     """
 
     metrics: dict[str, Any] = field(default_factory=dict)
-    macs: int | None = None
+    sizes: Measured = field(default_factory=Measured)
     reason: str | None = None
     problem: str | None = None
 
@@ -58,7 +61,6 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
     Raises:
         ValueError: if there are no such data.
     """
-    from recurzoo.benchmarking import macs
     from recurzoo.training.evaluation import check_classifier
 
     if GRIDS not in record.metrics and FINGERPRINT not in record.metrics:
@@ -67,14 +69,26 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
         return Remeasured(reason="these data have no images")
     try:
         model = load(folder)
-        operations = macs(model)
+        sizes = _measure_sizes(model)
         if GRIDS in record.metrics:
-            return Remeasured(_on_grids(model, record), operations)
+            return Remeasured(_on_grids(model, record), sizes)
         check_classifier(model, record.name)
     except (ValueError, OSError) as error:
         return Remeasured(reason="it cannot be", problem=str(error))
     assert read_images is not None
-    return _on_images(model, record, read_images(model.input_shape[1:3]), operations)
+    return _on_images(model, record, read_images(model.input_shape[1:3]), sizes)
+
+
+def _measure_sizes(model: ZooModel) -> Measured:
+    from recurzoo.benchmarking import macs
+    from recurzoo.results.measuring import folded_onnx_bytes
+
+    operations = macs(model)
+    try:
+        return Measured(operations, folded_onnx_bytes(model))
+    except (ImportError, ExportError):
+        # Without the modules for export, or on another backend than TensorFlow.
+        return Measured(operations)
 
 
 def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
@@ -90,16 +104,16 @@ def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
     return path_metrics(score_phases(model, record.name, count, phases), count)
 
 
-def _on_images(model: keras.Model, record: Record, images: ImageData, operations: int) -> Remeasured:
+def _on_images(model: keras.Model, record: Record, images: ImageData, sizes: Measured) -> Remeasured:
     from recurzoo.training.evaluation import test_metrics
 
     if record.class_names:
         if set(record.class_names) != set(images.class_names):
-            return Remeasured(macs=operations, reason=f"its classes are not those of the data, {images.source}")
+            return Remeasured(sizes=sizes, reason=f"its classes are not those of the data, {images.source}")
         images = images.relabelled(record.class_names)
     if images.test.fingerprint != record.metrics[FINGERPRINT]:
-        return Remeasured(macs=operations, reason=f"its test images are not those of the data, {images.source}")
-    return Remeasured(test_metrics(model, images.test), operations)
+        return Remeasured(sizes=sizes, reason=f"its test images are not those of the data, {images.source}")
+    return Remeasured(test_metrics(model, images.test), sizes)
 
 
 def compare_metrics(recorded: Mapping[str, Any], measured: Mapping[str, Any], same_backend: bool) -> list[str]:

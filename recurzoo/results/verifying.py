@@ -14,10 +14,12 @@ from recurzoo.registry.shelf import find_checkpoints, find_folder, weights_folde
 from recurzoo.registry.spec import Record
 from recurzoo.registry.weights_file import read_weights
 from recurzoo.results.remeasuring import ReadImages, Remeasured, compare_metrics, remeasure
-from recurzoo.results.row import row_of
+from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import RESULTS, read_csv
 from recurzoo.results.verification import CheckpointReport, Verification
 
+# By how many bytes an ONNX file differs from export to export, as names in it do.
+ONNX_NAMES = 256
 # Variables that training does not learn.
 NOT_TRAINABLE = ("moving_mean", "moving_variance", "pull")
 
@@ -27,11 +29,11 @@ def verify(
 ) -> Verification:
     """Compare checkpoints with their records.
 
-    Every file is hashed, the parameters are counted in the stored weights, and where a `results.csv` lies beside a
-    checkpoint, it must say of it what the record and the catalog say. Given data, the metrics of every checkpoint whose
-    recorded test images these are, are measured again, and so are those of networks for shortest paths, whose grids are
-    generated; their operations are counted again. On the recorded backend, accuracies and F1 must be equal, on another
-    one within 0.001; a loss within 0.0001.
+    Every file is hashed, the parameters are counted in the stored weights, and of checkpoints that ship, the
+    `results.csv` beside them must say what the record and the catalog say. Given data, the metrics of every checkpoint
+    whose recorded test images these are, are measured again, and so are those of networks for shortest paths, whose
+    grids are generated; operations are counted and, where export is installed, ONNX files weighed again. On the
+    recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
 
     Args:
         name: the name of a checkpoint or an architecture, the path of a folder, or `hf://USER/REPO[@REVISION]`; None
@@ -53,34 +55,41 @@ def verify(
         False
     """
     here = find_checkpoints()
-    folders = list(here.values()) if name is None else [find_folder(name)]
+    folders = list(here.values()) if name is None else [_find_whole(name)]
     if not folders:
         raise MissingWeightsError("There are no checkpoints here to verify. Received: no name; name one, or a folder")
     measure = None if data is None else _measurer(data)
     reports = []
     for number, folder in enumerate(folders, start=1):
         report(f"{number}/{len(folders)} verifying {name or folder.name}")
-        shipped = here.get(folder.name) == folder
-        # Of a download, only what was needed is there.
-        whole = shipped or (name is not None and folder == Path(name).expanduser())
-        reports.append(_verify_checkpoint(folder, shipped, whole, measure))
+        reports.append(_verify_checkpoint(folder, here.get(folder.name) == folder, measure))
     problems = _results_of_nothing() if name is None else []
     if data is not None and not any(checked.measured or checked.problems for checked in reports):
         problems.append(f"nothing was measured on these data. Received: {data!r}")
     return Verification(tuple(reports), tuple(problems))
 
 
+def _find_whole(name: str | Path) -> Path:
+    """A checkpoint's folder; of one on the Hub, all that its record lists is downloaded."""
+    return find_folder(name, tuple(read_record(find_folder(name, needs=())).files))
+
+
 def _measurer(data: str) -> Callable[[Path, Record], Remeasured]:
     from recurzoo.training.datasets import load_data
     from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
 
+    if data != SHORTEST_PATHS and data != "digits" and not data.startswith("tfds:") and not Path(data).is_dir():
+        # Networks for shortest paths would be measured without looking at it.
+        raise ValueError(
+            f"Data is tfds:NAME, digits, shortest-paths or a folder. Received: {data!r}, which is no folder"
+        )
     # Read once for all checkpoints of a size.
     read: ReadImages | None = functools.cache(lambda size: load_data(data, size, train=False))
     return functools.partial(remeasure, read_images=None if data == SHORTEST_PATHS else read)
 
 
 def _verify_checkpoint(
-    folder: Path, shipped: bool, whole: bool, measure: Callable[[Path, Record], Remeasured] | None
+    folder: Path, shipped: bool, measure: Callable[[Path, Record], Remeasured] | None
 ) -> CheckpointReport:
     try:
         record = read_record(folder)
@@ -88,7 +97,7 @@ def _verify_checkpoint(
         return CheckpointReport(folder.name, 0, None, 0, (), "its record cannot be read", (str(error),))
     files = [name for name in record.files if (folder / name).is_file()]
     measured = Remeasured(reason="no data were given")
-    parameters, problems = _compare_files(folder, record, whole)
+    parameters, problems = _compare_files(folder, record)
     if shipped and record.name != folder.name:
         problems.append(f"its record is that of {record.name}")
     if measure is not None:
@@ -96,7 +105,8 @@ def _verify_checkpoint(
         vouched = parameters is not None
         measured = measure(folder, record) if vouched else Remeasured(reason="its files are not as recorded")
     problems += _compare_measured(record, measured)
-    problems += _compare_results(folder, record, measured.macs)
+    if shipped:
+        problems += _compare_results(folder, record, measured.sizes)
     return CheckpointReport(
         checkpoint=record.name,
         files=len(files),
@@ -108,10 +118,10 @@ def _verify_checkpoint(
     )
 
 
-def _compare_files(folder: Path, record: Record, whole: bool) -> tuple[int | None, list[str]]:
+def _compare_files(folder: Path, record: Record) -> tuple[int | None, list[str]]:
     """The trainable parameters in the file of weights, None if it is not as recorded; and what is wrong."""
     try:
-        verify_files(folder, record, whole)
+        verify_files(folder, record, whole=True)
         weights = read_weights(folder / WEIGHTS)
     except (ValueError, OSError) as error:
         return None, [str(error)]
@@ -131,7 +141,7 @@ def _compare_measured(record: Record, measured: Remeasured) -> list[str]:
     return problems
 
 
-def _compare_results(folder: Path, record: Record, macs: int | None) -> list[str]:
+def _compare_results(folder: Path, record: Record, sizes: Measured) -> list[str]:
     try:
         rows = read_csv(folder.parent / RESULTS)
         row = row_of(record)
@@ -143,8 +153,11 @@ def _compare_results(folder: Path, record: Record, macs: int | None) -> list[str
         return [f"{RESULTS} does not have it"]
     stored = rows[record.name]
     problems = row.differences(stored)
-    if macs is not None and stored.macs != macs:
-        problems.append(f"macs is {stored.macs}, not {macs}")
+    if sizes.macs is not None and stored.macs != sizes.macs:
+        problems.append(f"macs is {stored.macs}, not {sizes.macs}")
+    found, written = sizes.folded_onnx_bytes, stored.folded_onnx_bytes
+    if found is not None and (written is None or abs(found - written) > ONNX_NAMES):
+        problems.append(f"folded_onnx_bytes is {written}, not {found}")
     return [f"in {RESULTS}, {problem}" for problem in problems]
 
 

@@ -21,7 +21,7 @@ REPOSITORY = f"recurzoo/{NAME}"
 WEIGHTS = "model.weights.h5"
 CONTENT = {
     "config.json": b"{}",
-    "metadata.json": b"{}",
+    "metadata.json": b'{"keras_version": "3"}',
     "model.onnx": b"a graph",
     WEIGHTS: bytes(range(256)) * 4000,
 }
@@ -135,10 +135,40 @@ def test_a_file_altered_in_the_cache_is_fetched_anew(hub, environment, spoiled):
 
 def test_a_record_altered_in_the_cache_is_fetched_anew(hub, environment):
     folder = fetch(environment, NAME)
-    record = (folder / "record.json").read_bytes()
-    (folder / "record.json").write_bytes(record.replace(b"swrn", b"wwrn"))
+    path = folder / "record.json"
+    record = path.read_bytes()
+    path.write_bytes(record.replace(b"swrn", b"wwrn"))
     assert fetch(environment, NAME) == folder
-    assert (folder / "record.json").read_bytes() == record
+    assert path.read_bytes() == record
+    # As editors do, with a file in place of the cache's link.
+    path.unlink()
+    path.write_bytes(record.replace(b"swrn", b"wwrn"))
+    assert fetch(environment, NAME) == folder
+    assert path.read_bytes() == record
+    assert path.is_symlink()
+
+
+def test_a_record_larger_than_any_is_not_downloaded(hub, environment):
+    hub.add("user/huge", {"record.json": b" " * 5_000_000})
+    assert "larger" in refusal(environment, "hf://user/huge")
+    assert hub.downloads["user/huge/record.json"] == 0
+
+
+def test_what_is_there_beside_what_is_asked_for_is_mended_too(hub, environment):
+    folder = fetch(environment, NAME)
+    assert fetch(environment, NAME, "--export", "onnx") == folder
+    (folder / "model.onnx").write_bytes(b"evil")
+    assert fetch(environment, NAME) == folder
+    assert (folder / "model.onnx").read_bytes() == CONTENT["model.onnx"]
+    assert files(fetch(environment, NAME, "--all")) == {*CONTENT, "record.json"}
+
+
+def test_a_folder_is_verified_as_well(tmp_path, environment):
+    for name, data in as_checkpoint(CONTENT).items():
+        (tmp_path / name).write_bytes(data)
+    assert fetch(environment, str(tmp_path)) == tmp_path
+    (tmp_path / WEIGHTS).write_bytes(b"evil")
+    assert WEIGHTS in refusal(environment, str(tmp_path))
 
 
 @pytest.mark.parametrize("fault", [{"altered": True}, {"truncated": True}, {"swapped": CONTENT[WEIGHTS][::-1]}])
@@ -183,7 +213,7 @@ def test_paths_in_a_record_stay_in_the_cache(hub, environment, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        ({"status": 404, "code": "RepoNotFound"}, "published"),
+        ({"status": 404, "code": "RepoNotFound"}, "no such repository"),
         ({"status": 403}, "forbids"),
         # The client tries these again for a while.
         pytest.param({"status": 500}, "trouble", marks=pytest.mark.slow),
@@ -200,7 +230,7 @@ def test_a_hub_that_fails_gives_one_sentence_and_loses_nothing(hub, environment,
 
 def test_nothing_published_and_wrong_names(hub, environment):
     sentence = refusal(environment, "swrn-28-10-4")
-    assert "none are published at hf://recurzoo/swrn-28-10-4.cifar10" in sentence
+    assert "hf://recurzoo/swrn-28-10-4.cifar10 has none to give (There is no such repository" in sentence
     assert "swrn-22-1-2.cifar10" in sentence
     assert "swrn-28-10-2" in refusal(environment, "swrm-28-10-2", status=2)
     assert "hf://USER/REPO" in refusal(environment, "hf://nobody")

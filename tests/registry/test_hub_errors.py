@@ -158,3 +158,21 @@ def test_other_errors_stay_what_they_are():
         with pytest.raises(type(error)) as caught, explained("user/net"):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        (
+            "Task error: File reconstruction error: CAS Client Error: HTTP status client error (403)",
+            ConnectionError,
+            "403",
+        ),
+        ("Task error: IO Error: No space left on device (os error 28)", OSError, "disk is full"),
+    ],
+)
+def test_the_library_for_large_files_says_it_in_other_words(said, kind, told):
+    error = explain(RuntimeError(said), "user/net")
+    assert isinstance(error, kind)
+    assert told in str(error)
+    assert "Received: 'user/net'" in str(error)

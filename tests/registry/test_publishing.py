@@ -41,6 +41,10 @@ def write(folder, **changes):
     return folder
 
 
+def recorded(folder):
+    return json.loads((folder / "record.json").read_text())["files"]
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
     """Tests that refuse in this process must not get as far as the Hub."""
@@ -88,6 +92,7 @@ def test_one_commit_has_what_the_record_lists_and_nothing_else(hub, run, folder)
         "private": True,
         "uploaded": sorted([*FILES, "README.md", "record.json"]),
         "unchanged": [],
+        "removed": [],
         "left_out": [".env", "checkpoints", "model.keras", "notes.txt"],
     }
     # The card is for the Hub: the folder stays as it is.
@@ -110,6 +115,22 @@ def test_again_commits_only_what_has_changed(hub, run, folder):
     assert third["commit"] == repository.head.id
     assert hub.count("PUT") == 3
     assert repository.head.files["training.csv"] == (folder / "training.csv").read_bytes()
+
+
+def test_nothing_of_an_earlier_checkpoint_stays_beside_a_new_one(hub, run, folder):
+    run(folder, "--repo", "user/net")
+    write(folder, files={name: found for name, found in recorded(folder).items() if name != "model.onnx"})
+    (folder / "model.onnx").unlink()
+    report = run(folder, "--repo", "user/net")[1]
+    assert (report["removed"], report["uploaded"]) == (["model.onnx"], ["README.md", "record.json"])
+    assert "model.onnx" not in hub.repositories["user/net"].head.files
+
+
+def test_only_a_checkpoint_is_overwritten(hub, run, folder):
+    hub.add("user/llama", {"README.md": b"mine", "config.json": b"{}", "pytorch_model.bin": b"weights"})
+    status, _, sentence = run(folder, "--repo", "user/llama")
+    assert (status, len(hub.repositories["user/llama"].commits)) == (1, 2)
+    assert "config.json and no record.json" in sentence
 
 
 @pytest.mark.parametrize(

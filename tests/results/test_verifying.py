@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from recurzoo.results import verify
 from recurzoo.results.collecting import collect
 from recurzoo.results.remeasuring import compare_metrics
 from recurzoo.results.table_file import format_csv
+from tests.hub.server import HubServer
 from tests.results.conftest import PATHS, PETS
 from tests.training.test_datasets import write_folder
 
@@ -145,9 +148,10 @@ def test_results_are_compared_with_the_records(shelf, change, pets):
     assert problems(verify()) == ["in results.csv, epochs is 2, not 200"]
     change(shelf / PETS, epochs=2)
 
-    # Operations are counted when a model is loaded anyway.
+    # Operations are counted and files weighed when a model is loaded anyway.
     assert [problem.partition(", not ")[0] for problem in problems(verify(PETS, str(pets)))] == [
-        "in results.csv, macs is None"
+        "in results.csv, macs is None",
+        "in results.csv, folded_onnx_bytes is None",
     ]
 
     text = csv.read_text()
@@ -163,14 +167,18 @@ def test_results_are_compared_with_the_records(shelf, change, pets):
     assert "its columns are name, accuracy" in problems(verify())[0]
 
 
-def test_a_download_may_have_only_what_was_needed(shelf, tmp_path, monkeypatch):
-    shutil.copytree(shelf / PETS, tmp_path / "cache" / "c0ffee")
-    (tmp_path / "cache" / "c0ffee" / "metadata.json").unlink()
-    assert verify(tmp_path / "cache" / "c0ffee").failed
-    monkeypatch.setattr("recurzoo.results.verifying.find_folder", lambda name: tmp_path / "cache" / "c0ffee")
-    found = verify("hf://user/pets")
-    assert problems(found) == []
-    assert found.checkpoints[0].checkpoint == PETS
+def test_of_a_download_every_file_is_verified(shelf, tmp_path):
+    def run():
+        command = [sys.executable, "-m", "recurzoo", "verify", "hf://user/pets"]
+        return subprocess.run(command, env=hub.environment(tmp_path / "home"), capture_output=True, text=True)
+
+    with HubServer() as hub:
+        hub.add("user/pets", shelf / PETS)
+        assert run().returncode == 0
+        hub.add("user/pets", {"model.safetensors": b"evil"})
+        done = run()
+    assert done.returncode == 1
+    assert "model.safetensors of 'hf://user/pets" in done.stderr
 
 
 def test_nothing_to_verify(tmp_path, monkeypatch):
@@ -180,3 +188,8 @@ def test_nothing_to_verify(tmp_path, monkeypatch):
         verify()
     with pytest.raises(FileNotFoundError, match=r"record\.json"):
         verify(tmp_path)
+
+
+def test_data_that_are_not_there_are_refused_whatever_is_verified(shelf):
+    with pytest.raises(ValueError, match="no folder"):
+        verify(PATHS, "./nowhere")
