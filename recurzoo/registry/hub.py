@@ -180,6 +180,8 @@ def _with_what_is_there(folder: Path, names: Sequence[str], record: Record) -> l
 
 def _is_as_named(path: Path) -> bool:
     """Whether a file of the cache has the digest by which the Hub names it: SHA-256, or Git's own for small files."""
+    from huggingface_hub.utils.sha import git_hash
+
     if not path.is_symlink():
         # Somebody's edit in place of a link; but where the system has no links, all files are here and no blobs.
         blobs = path.parents[2] / "blobs"
@@ -191,7 +193,7 @@ def _is_as_named(path: Path) -> bool:
     if len(blob.name) == hashlib.sha256().digest_size * 2:
         return hashlib.sha256(content).hexdigest() == blob.name
     if len(blob.name) == hashlib.sha1().digest_size * 2:
-        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob.name
+        return git_hash(content) == blob.name
     return True
 
 

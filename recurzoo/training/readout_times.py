@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,6 @@ from recurzoo.folding import reestimate_batch_norm
 from recurzoo.models import FRNN
 from recurzoo.training.datasets import Split
 from recurzoo.training.evaluation import evaluate_classifier
-
-REUSED, RECOMPUTED = "reused", "recomputed"
 
 
 def measure_readouts(
@@ -41,25 +38,9 @@ def measure_readouts(
     metrics: dict[str, float] = {}
     for time in times:
         later = model.with_readout(time)
-        accuracies = {REUSED: evaluate_classifier(later, test)["accuracy"]}
+        accuracies = {"reused": evaluate_classifier(later, test)["accuracy"]}
         reestimate_batch_norm(later, seen)
-        accuracies[RECOMPUTED] = evaluate_classifier(later, test)["accuracy"]
-        metrics |= {metric_name(time, statistics): accuracy for statistics, accuracy in accuracies.items()}
+        accuracies["recomputed"] = evaluate_classifier(later, test)["accuracy"]
+        metrics |= {f"test_accuracy_at_readout_{time}_{way}": accuracy for way, accuracy in accuracies.items()}
         report(time, accuracies)
     return metrics
-
-
-def metric_name(time: int, statistics: str) -> str:
-    """What a record calls the accuracy at a readout time."""
-    return f"test_accuracy_at_readout_{time}_{statistics}"
-
-
-def recorded_readouts(metrics: Mapping[str, Any]) -> dict[int, dict[str, float]]:
-    """The accuracies by readout time that a record's metrics hold, reused and recomputed."""
-    prefix = "test_accuracy_at_readout_"
-    found: dict[int, dict[str, float]] = {}
-    for name, value in metrics.items():
-        if name.startswith(prefix):
-            time, _, statistics = name.removeprefix(prefix).partition("_")
-            found.setdefault(int(time), {})[statistics] = value
-    return dict(sorted(found.items()))
