@@ -45,8 +45,7 @@ def fold_(
         folded = fold(model, threshold)
         metrics = {}
     else:
-        images = load_data(data, model.input_shape[1:3])
-        images = images.relabelled(record.class_names) if record.class_names else images
+        images = load_data(data, model.input_shape[1:3]).relabelled(record.class_names)
         seen = sample_as_recorded(images.train.images, record, model)
         folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
         metrics = test_metrics(folded, images.test)

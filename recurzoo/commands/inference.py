@@ -147,9 +147,7 @@ def evaluate_(
         scores = enumerate(score_phases(model, name, count), start=1)
         return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in scores))
     check_classifier(model, name)
-    images = load_data(data, model.input_shape[1:3], train=False, limit=limit)
-    if record.class_names:
-        images = images.relabelled(record.class_names)
+    images = load_data(data, model.input_shape[1:3], train=False, limit=limit).relabelled(record.class_names)
     measured = evaluate_classifier(model, images.test)
     same = record.metrics.get("test_fingerprint") == images.test.fingerprint
     recorded = record.metrics.get("test_accuracy") if same else None

@@ -79,9 +79,7 @@ def readout_(
     model = load(folder)
     if not isinstance(model, FRNN):
         raise ValueError(f"Only fully recurrent networks are read out at a time. Received: {name!r}")
-    images = load_data(data, model.input_shape[1:3], limit=limit)
-    if found.class_names:
-        images = images.relabelled(found.class_names)
+    images = load_data(data, model.input_shape[1:3], limit=limit).relabelled(found.class_names)
     if record and images.test.fingerprint != found.metrics.get("test_fingerprint"):
         raise ValueError(
             "A record tells of the test images that it was made with. "

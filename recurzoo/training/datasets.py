@@ -62,12 +62,12 @@ class ImageData:
     note: str | None = None
 
     def relabelled(self, class_names: Iterable[str]) -> ImageData:
-        """The same images with labels in another order of the same classes.
+        """The same images with labels in another order of the same classes; in their own, if no names are given.
 
         Raises:
             ValueError: if the classes are not the same.
         """
-        wanted = tuple(class_names)
+        wanted = tuple(class_names) or self.class_names
         if set(wanted) != set(self.class_names):
             missing, extra = sorted(set(wanted) - set(self.class_names)), sorted(set(self.class_names) - set(wanted))
             raise ValueError(
