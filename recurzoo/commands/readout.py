@@ -65,7 +65,7 @@ def readout_(
 
     from recurzoo.models import FRNN
     from recurzoo.registry.checkpoint import read_record, write_record
-    from recurzoo.registry.hub import SCHEME
+    from recurzoo.registry.hub.client import SCHEME
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.augmentation import sample_as_recorded

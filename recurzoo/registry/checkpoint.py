@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurzoo.documents import read_json, shorten
 from recurzoo.files import draft, write_text
-from recurzoo.registry.cards import write_card
+from recurzoo.registry.cards.card import write_card
 from recurzoo.registry.names import name_of, parse
 from recurzoo.registry.spec import Record
 from recurzoo.registry.stored_files import is_as_recorded, measure
@@ -62,9 +62,9 @@ def save(
         >>> recurzoo.save(model, "my-model")
         >>> model = recurzoo.load("my-model")
     """
-    from recurzoo.registry.config_file import write_config
-    from recurzoo.registry.safetensors_file import write_safetensors
-    from recurzoo.registry.weights_file import write_weights
+    from recurzoo.registry.formats.config_file import write_config
+    from recurzoo.registry.formats.safetensors_file import write_safetensors
+    from recurzoo.registry.formats.weights_file import write_weights
 
     folder = Path(folder).expanduser().resolve()
     record = _complete(record, model, folder.name)
@@ -188,7 +188,7 @@ def _complete(record: Record | Mapping[str, Any] | None, model: keras.Model, fol
     import keras
 
     from recurzoo.models import ZooModel
-    from recurzoo.registry.weights_file import count_parameters
+    from recurzoo.registry.formats.weights_file import count_parameters
 
     if not isinstance(model, ZooModel):
         raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from recurzoo.errors import MissingWeightsError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import read_record
-from recurzoo.registry.hub import SCHEME, Client
+from recurzoo.registry.hub.client import SCHEME, Client
 from recurzoo.registry.loading import create
 from recurzoo.registry.names import split_tag
 from recurzoo.registry.shelf import checkpoint_for, find_checkpoints, find_folder
@@ -79,7 +79,7 @@ def info(name: str | Path) -> ModelInfo:
     elif facts is not None:
         parameters, classes = facts.parameters, facts.classes
     else:
-        from recurzoo.registry.weights_file import count_parameters
+        from recurzoo.registry.formats.weights_file import count_parameters
 
         model = create(architecture.name)
         parameters, classes = count_parameters(model, consolidated=True), model.output_shape[-1]

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from recurzoo.registry import catalog, config_file
+from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import CONFIG, WEIGHTS, read_record, verify_files
-from recurzoo.registry.hub import Client
+from recurzoo.registry.formats import config_file
+from recurzoo.registry.hub.client import Client
 from recurzoo.registry.shelf import find_folder
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def load(
     record = read_record(folder)
     verify_files(folder, record)
 
-    from recurzoo.registry.weights_file import build_to_fit, read_weights
+    from recurzoo.registry.formats.weights_file import build_to_fit, read_weights
 
     serialized = config_file.read_config(folder / CONFIG, record.architecture)
     own = serialized["config"]

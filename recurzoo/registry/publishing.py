@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.registry.card_metadata import scores
-from recurzoo.registry.cards import write_card
+from recurzoo.registry.cards.card import write_card
+from recurzoo.registry.cards.metadata import scores
 from recurzoo.registry.checkpoint import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
-from recurzoo.registry.hub import Client
-from recurzoo.registry.hub_errors import explained
+from recurzoo.registry.hub.client import Client
+from recurzoo.registry.hub.errors import explained
 from recurzoo.registry.shelf import find_folder
 from recurzoo.registry.spec import Record
 from recurzoo.reports import Report

@@ -9,7 +9,7 @@ from pathlib import Path
 from recurzoo.errors import MissingWeightsError, UnknownNameError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import CONFIG, RECORD, WEIGHTS, read_record
-from recurzoo.registry.hub import SCHEME, Client, Repository
+from recurzoo.registry.hub.client import SCHEME, Client, Repository
 from recurzoo.registry.names import split_tag
 
 PACKAGE = Path(__file__).parent.parent

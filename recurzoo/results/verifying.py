@@ -10,9 +10,9 @@ from pathlib import Path
 
 from recurzoo.errors import MissingWeightsError
 from recurzoo.registry.checkpoint import RECORD, WEIGHTS, read_record, verify_files
+from recurzoo.registry.formats.weights_file import read_weights
 from recurzoo.registry.shelf import find_checkpoints, find_folder, weights_folders
 from recurzoo.registry.spec import Record
-from recurzoo.registry.weights_file import read_weights
 from recurzoo.results.remeasuring import ReadImages, Remeasured, compare_metrics, remeasure
 from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import RESULTS, read_csv

@@ -31,9 +31,9 @@ def of_json(originals: list[bytes]) -> Contents:
 
 def read_config() -> Reader:
     """config.json, and building what it says, against the shipped weights."""
-    from recurzoo.registry import config_file
+    from recurzoo.registry.formats import config_file
+    from recurzoo.registry.formats.weights_file import build_to_fit, read_weights
     from recurzoo.registry.names import name_of
-    from recurzoo.registry.weights_file import build_to_fit, read_weights
 
     arrays = read_weights(WEIGHTS / CHECKPOINTS[0] / "model.weights.h5")
     originals = [(WEIGHTS / name / "config.json").read_bytes() for name in CHECKPOINTS]

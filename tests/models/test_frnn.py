@@ -18,8 +18,8 @@ from recurzoo.layers import adjacent_edges
 from recurzoo.layers.transitions import active_updates
 from recurzoo.models import FRNN
 from recurzoo.registry import catalog
+from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
-from recurzoo.registry.weights_file import count_parameters
 from recurzoo.sharing import HardSharing, RelaxedSharing, tied
 from tests.models import test_save_routes as routes
 

@@ -9,8 +9,8 @@ import recurzoo
 from recurzoo.errors import UnknownNameError
 from recurzoo.models import RC
 from recurzoo.registry.catalog import architecture
+from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
-from recurzoo.registry.weights_file import count_parameters
 from recurzoo.sharing import Loop, tied
 from tests.numpy_layers import convolve, normalize, relu
 

@@ -14,8 +14,8 @@ import recurzoo
 from recurzoo.exporting import export
 from recurzoo.models import RelaxedResNet
 from recurzoo.registry import catalog
+from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.listing import info
-from recurzoo.registry.weights_file import count_parameters
 from recurzoo.sharing import RelaxedBank, tied
 from tests import numpy_layers as reference
 from tests.models import test_save_routes as routes

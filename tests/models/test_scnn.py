@@ -13,8 +13,8 @@ from keras import ops
 import recurzoo
 from recurzoo.exporting import export
 from recurzoo.models import SCNN
+from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.listing import info
-from recurzoo.registry.weights_file import count_parameters
 from recurzoo.sharing import SoftBank
 from tests import numpy_layers as reference
 from tests.models import test_save_routes as routes

@@ -13,7 +13,7 @@ import pytest
 from keras import ops
 
 from recurzoo.registry.checkpoint import read_record, recording, save, verify_files, write_record
-from recurzoo.registry.config_file import read_config
+from recurzoo.registry.formats.config_file import read_config
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record
 
@@ -112,7 +112,7 @@ def test_large_kernels_are_stored_in_half_precision(randomize, tmp_path):
 
 
 def test_values_beyond_half_precision_stay_in_single(tmp_path):
-    from recurzoo.registry.weights_file import stored_form
+    from recurzoo.registry.formats.weights_file import stored_form
 
     model = create("swrn-16-4-2", input_shape=(8, 8, 3))
     variable = model.get_layer("stage_3").banks[0].templates
@@ -207,7 +207,7 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(tiny, folder, monkeypatch
 
     before = (folder / "record.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("recurzoo.registry.weights_file.write_weights", interrupt)
+        patch.setattr("recurzoo.registry.formats.weights_file.write_weights", interrupt)
         with pytest.raises(KeyboardInterrupt):
             save(tiny, folder)
         with pytest.raises(KeyboardInterrupt):

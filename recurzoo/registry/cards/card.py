@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recurzoo.registry import catalog
-from recurzoo.registry.card_metadata import dataset_title, front_matter, is_about_paths, line, scores
-from recurzoo.registry.card_usage import fine_tuning, loading
+from recurzoo.registry.cards.metadata import dataset_title, front_matter, is_about_paths, line, scores
+from recurzoo.registry.cards.usage import fine_tuning, loading
 from recurzoo.registry.spec import Figure, Record
 
 ONE_RUN = "the figures are those of one run: another seed gives others"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from recurzoo.registry.weights_file import load_weights_strictly, write_weights
+from recurzoo.registry.formats.weights_file import load_weights_strictly, write_weights
 
 
 def _copy(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recurzoo.registry.weights_file import stored_form
+from recurzoo.registry.formats.weights_file import stored_form
 
 if TYPE_CHECKING:
     import keras

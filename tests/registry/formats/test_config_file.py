@@ -12,8 +12,8 @@ import pytest
 
 import recurzoo
 from recurzoo import models, sharing
-from recurzoo.registry import config_file
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.formats import config_file
 from recurzoo.registry.names import name_of
 from recurzoo.registry.stored_files import measure
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from recurzoo.documents import LARGEST
 from recurzoo.registry.checkpoint import RECORD, read_record
-from recurzoo.registry.hub_errors import explain, explained
+from recurzoo.registry.hub.errors import explain, explained
 from recurzoo.registry.spec import Record
 from recurzoo.registry.stored_files import is_as_recorded
 

@@ -9,14 +9,14 @@ import sys
 
 import pytest
 
-from recurzoo.registry.hub_errors import explain, explained
+from recurzoo.registry.hub.errors import explain, explained
 from tests.hub.server import Account, HubServer
 
 # Runs each action and prints the type and the text of what becomes of its error.
 ACTIONS = """
 import json, resource, sys, time
 from huggingface_hub import CommitOperationAdd, HfApi, constants
-from recurzoo.registry.hub_errors import explained
+from recurzoo.registry.hub.errors import explained
 
 # The client waits between its attempts.
 time.sleep = lambda seconds: None

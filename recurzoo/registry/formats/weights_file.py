@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurzoo.registry.hdf5_file import StoredArray, read_arrays
+from recurzoo.registry.formats.hdf5_file import StoredArray, read_arrays
 
 if TYPE_CHECKING:
     import keras

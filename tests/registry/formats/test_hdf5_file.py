@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from recurzoo.registry.hdf5_file import read_arrays
+from recurzoo.registry.formats.hdf5_file import read_arrays
 
-WEIGHTS = Path(__file__).parents[2] / "weights"
+WEIGHTS = Path(__file__).parents[3] / "weights"
 
 
 def with_the_library(path):

@@ -13,11 +13,11 @@ from huggingface_hub import ModelCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurzoo.registry.cards import write_card
+from recurzoo.registry.cards.card import write_card
 from recurzoo.registry.checkpoint import read_record
 from recurzoo.registry.spec import Record
 
-WEIGHTS = Path(__file__).parents[2] / "weights"
+WEIGHTS = Path(__file__).parents[3] / "weights"
 SHIPPED = sorted(path.parent for path in WEIGHTS.glob("*/record.json"))
 PLAIN = {"name": "swrn-16-1-2.mine", "architecture": "swrn-16-1-2"}
 CIFAR = {"name": "cifar10", "note": "decoded from JPEG files", "licence": "none stated by its authors"}

@@ -13,7 +13,7 @@ import pytest
 import recurzoo
 from recurzoo.registry.checkpoint import read_record
 
-WEIGHTS = Path(__file__).parents[2] / "weights"
+WEIGHTS = Path(__file__).parents[3] / "weights"
 TYPES = {"F32": "<f4", "F16": "<f2"}
 
 

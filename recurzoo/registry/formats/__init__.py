@@ -1,0 +1,1 @@
+"""The files of a checkpoint that hold the model: its config and its weights."""
