@@ -43,6 +43,7 @@ REGISTRY = [
     "grammars",
     "names",
     "catalog",
+    "scores",
     "cards",
     "formats",
     "stored_files",

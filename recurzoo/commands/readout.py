@@ -67,6 +67,7 @@ def readout_(
     from recurzoo.registry.checkpoint import read_record, write_record
     from recurzoo.registry.hub.client import SCHEME
     from recurzoo.registry.loading import load
+    from recurzoo.registry.scores import FINGERPRINT
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.augmentation import sample_as_recorded
     from recurzoo.training.datasets import load_data
@@ -80,7 +81,7 @@ def readout_(
     if not isinstance(model, FRNN):
         raise ValueError(f"Only fully recurrent networks are read out at a time. Received: {name!r}")
     images = load_data(data, model.input_shape[1:3], limit=limit).relabelled(found.class_names)
-    if record and images.test.fingerprint != found.metrics.get("test_fingerprint"):
+    if record and images.test.fingerprint != found.metrics.get(FINGERPRINT):
         raise ValueError(
             "A record tells of the test images that it was made with. "
             f"Received: --record with others, {images.source}; leave --record or --limit out"

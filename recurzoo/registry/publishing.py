@@ -12,10 +12,10 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from recurzoo.registry.cards.card import write_card
-from recurzoo.registry.cards.metadata import scores
 from recurzoo.registry.checkpoint import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
 from recurzoo.registry.hub.client import Client
 from recurzoo.registry.hub.errors import explained
+from recurzoo.registry.scores import scores
 from recurzoo.registry.shelf import find_folder
 from recurzoo.registry.spec import Record
 from recurzoo.reports import Report
@@ -107,7 +107,7 @@ def _refuse_incomplete(folder: Path, record: Record) -> None:
     data = record.dataset
     lacking = {
         "hashes of": [name for name in (*REQUIRED, METADATA) if name not in record.files],
-        "test scores:": [] if scores(record) else ["metrics, as train and fold --data measure them"],
+        "test scores:": [] if scores(record.metrics) else ["metrics, as train and fold --data measure them"],
         "licences:": [
             *([] if record.licence else ["licence, of the weights"]),
             *([] if data and data.licence else ["dataset.licence, of the data set"]),

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from recurzoo.files import write_text
 from recurzoo.registry.checkpoint import RECORD, read_record
+from recurzoo.registry.loading import load
 from recurzoo.registry.shelf import PACKAGE, find_checkpoints
 from recurzoo.reports import Report
 from recurzoo.results.measuring import measure
@@ -100,7 +101,7 @@ def write(clone: Path, report: Callable[[str], None] = lambda line: None) -> Res
     rows = []
     for number, folder in enumerate(folders, start=1):
         report(f"{number}/{len(folders)} measuring {folder.name}")
-        rows.append(row_of(read_record(folder)).with_measured(measure(folder)))
+        rows.append(row_of(read_record(folder)).with_measured(measure(load(folder))))
     new = replace_table(text, rows)
     write_text(weights / RESULTS, format_csv(rows))
     write_text(readme, new)

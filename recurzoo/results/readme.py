@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recurzoo.registry import catalog
-from recurzoo.results.row import ACCURACY, Headline, ResultRow
+from recurzoo.registry.scores import TEST_ACCURACY, Headline
+from recurzoo.results.row import ResultRow
 
 BEGIN, END = "<!-- results: written by `recurzoo results --write` -->", "<!-- end of results -->"
 HEADINGS = ("checkpoint", "parameters", "bytes on disk", "folded ONNX bytes", "accuracy", "epochs", "hardware")
@@ -53,7 +54,7 @@ def describe(headline: Headline | None) -> str:
     if headline is None:
         return "not measured"
     metric, value, examples = headline
-    if metric == ACCURACY:
+    if metric == TEST_ACCURACY:
         return f"{value:.2%}" + ("" if examples is None else f" of {examples:,} images")
     return f"{value:.3f} {metric}" + ("" if examples is None else f", {examples:,} grids")
 
@@ -69,8 +70,9 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
 
 def _remarks(rows: Sequence[ResultRow]) -> list[str]:
     remarks = ["Every figure is of one run."] if rows and all(row.runs == 1 for row in rows) else []
+    with_rows = {(row.architecture, row.dataset) for row in rows}
     for row in rows:
-        if row.baseline is not None:
+        if row.baseline is not None and (row.baseline, row.dataset) not in with_rows:
             facts = catalog.architecture_facts(row.baseline)
             size = f" ({facts.parameters:,} parameters)" if facts else ""
             remarks.append(f"By the recipe of `{row.checkpoint}`, `{row.baseline}`{size} has {describe(row.twin)}.")

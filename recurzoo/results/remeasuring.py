@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurzoo.errors import ExportError
 from recurzoo.registry.loading import load
+from recurzoo.registry.scores import FINGERPRINT, GRIDS, scores
 from recurzoo.registry.spec import Record
+from recurzoo.results.measuring import measure_what_can_be
 from recurzoo.results.row import Measured
 
 if TYPE_CHECKING:
     import keras
 
-    from recurzoo.models import ZooModel
     from recurzoo.training.datasets import ImageData
 
 # How far a share of 1 may be from the recorded one on another backend, whose arithmetic rounds otherwise.
@@ -25,7 +25,6 @@ ROUNDING = 1e-4
 # More are not in any record of ours, and would fill the memory.
 MOST_GRIDS = 100_000
 
-GRIDS, FINGERPRINT = "test_grids_a_phase", "test_fingerprint"
 # From `(height, width)` to a data set's test images of that size.
 ReadImages = Callable[[tuple[int, int]], "ImageData"]
 
@@ -69,7 +68,7 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
         return Remeasured(reason="these data have no images")
     try:
         model = load(folder)
-        sizes = _measure_sizes(model)
+        sizes = measure_what_can_be(model)
         if GRIDS in record.metrics:
             return Remeasured(_on_grids(model, record), sizes)
         check_classifier(model, record.name)
@@ -79,23 +78,11 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
     return _on_images(model, record, read_images(model.input_shape[1:3]), sizes)
 
 
-def _measure_sizes(model: ZooModel) -> Measured:
-    from recurzoo.benchmarking import macs
-    from recurzoo.results.measuring import folded_onnx_bytes
-
-    operations = macs(model)
-    try:
-        return Measured(operations, folded_onnx_bytes(model))
-    except (ImportError, ExportError):
-        # Without the modules for export, or on another backend than TensorFlow.
-        return Measured(operations)
-
-
 def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
     from recurzoo.training.path_finding import path_metrics, score_phases
 
     count = record.metrics[GRIDS]
-    phases = sum(name.startswith("test_f1_phase_") for name in record.metrics)
+    phases = len({score.phase for score in scores(record.metrics) if score.phase})
     if not isinstance(count, int) or not 1 <= count <= MOST_GRIDS or not phases:
         raise ValueError(
             f"A record tells the F1 of each phase on 1 to {MOST_GRIDS} grids. Received: {GRIDS}={count!r}, with "

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import WEIGHTS
+from recurzoo.registry.scores import Headline, headline
 from recurzoo.registry.spec import Record, Spec, spec
-
-ACCURACY = "test accuracy"
 
 
 class Measured(NamedTuple):
@@ -22,14 +21,6 @@ class Measured(NamedTuple):
 
     macs: int | None = None
     folded_onnx_bytes: int | None = None
-
-
-class Headline(NamedTuple):
-    """The figure by which a checkpoint is compared: its name, its value (a share of 1), and on how many examples."""
-
-    metric: str
-    value: float
-    examples: int | None
 
 
 @spec
@@ -128,9 +119,9 @@ def row_of(record: Record) -> ResultRow:
             f"A result is of recorded weights. Received: the record of {record.name!r}, whose files are "
             f"{', '.join(record.files) or 'none'}; save the checkpoint again"
         )
-    headline = headline_of(record.metrics)
+    found = headline(record.metrics)
     baseline = record.recipe.get("baseline")
-    twin = headline_of(record.metrics, f"{baseline}_") if baseline else None
+    twin = headline(record.metrics, of=baseline) if baseline else None
     values = {
         "checkpoint": record.name,
         "architecture": record.architecture,
@@ -144,34 +135,14 @@ def row_of(record: Record) -> ResultRow:
         "hardware": record.hardware,
         "sha256": record.files[WEIGHTS].sha256,
     }
-    if headline is not None:
-        values |= {"metric": headline.metric, "value": headline.value, "test_examples": headline.examples}
+    if found is not None:
+        values |= {"metric": found.metric, "value": found.value, "test_examples": found.examples}
     if twin is not None:
         values |= {"baseline": baseline, "baseline_value": twin.value}
     if record.dataset is not None:
         values |= {"dataset": record.dataset.name, "data_note": record.dataset.note}
         values |= _paper_figure(record.architecture, record.dataset.name)
     return ResultRow.from_dict(values)
-
-
-def headline_of(metrics: dict[str, Any], prefix: str = "") -> Headline | None:
-    """The figure by which a checkpoint is compared, if its record has one.
-
-    Args:
-        metrics: a record's.
-        prefix: what the names of the metrics begin with: a baseline's, with its architecture.
-
-    Returns:
-        The accuracy on the test images, or the F1 on the last phase's grids, as a `Headline`; None without either.
-    """
-    if (accuracy := metrics.get(f"{prefix}test_accuracy")) is not None:
-        return Headline(ACCURACY, accuracy, metrics.get(f"{prefix}test_images"))
-    start = f"{prefix}test_f1_phase_"
-    phases = [name.removeprefix(start) for name in metrics if name.startswith(start)]
-    last = max((int(phase) for phase in phases if phase.isdecimal()), default=None)
-    if last is None:
-        return None
-    return Headline(f"F1 in phase {last}", metrics[f"{start}{last}"], metrics.get(f"{prefix}test_grids_a_phase"))
 
 
 def _paper_figure(architecture: str, dataset: str) -> dict[str, Any]:

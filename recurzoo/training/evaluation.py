@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.registry.scores import FINGERPRINT
 from recurzoo.training.datasets import Split
 
 
@@ -60,7 +61,7 @@ def test_metrics(model: keras.Model, test: Split) -> dict[str, Any]:
         A dictionary: `test_accuracy`, `test_loss`, `test_images`, `test_fingerprint`.
     """
     measured = evaluate_classifier(model, test)
-    return {f"test_{key}": value for key, value in measured.items()} | {"test_fingerprint": test.fingerprint}
+    return {f"test_{key}": value for key, value in measured.items()} | {FINGERPRINT: test.fingerprint}
 
 
 def predict(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

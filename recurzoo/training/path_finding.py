@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.registry.scores import GRIDS
 from recurzoo.tasks import PHASES, Grids, f1_scores, generate_grids
 from recurzoo.training.datasets import Split
 from recurzoo.training.evaluation import predict
@@ -128,4 +129,4 @@ def path_metrics(scores: Sequence[dict[str, float]], count: int) -> dict[str, An
         for phase, scored in enumerate(scores, start=1)
         for name, score in scored.items()
     }
-    return {**metrics, "test_grids_a_phase": count}
+    return {**metrics, GRIDS: count}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -163,6 +164,14 @@ def test_remarks_under_the_table(shelf):
     assert "Every figure is of one run." in text
     assert f"By the recipe of `{PATHS}`, `cnn-20` (185,729 parameters) has 0.250 F1 in phase 2, 6 grids." in text
     assert "The images of pets were drawn by a generator." in text
+
+
+def test_a_twin_with_a_row_needs_no_remark(shelf):
+    rows = collect().rows
+    paths = next(row for row in rows if row.checkpoint == PATHS)
+    twin = dataclasses.replace(paths, checkpoint="cnn-20.shortest-paths", architecture="cnn-20", baseline=None)
+    assert "By the recipe of" not in format_table([*rows, twin])
+    assert "By the recipe of" in format_table([*rows, dataclasses.replace(twin, dataset="mazes")])
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from recurzoo.registry.scores import Headline, headline
 from recurzoo.registry.spec import Record
-from recurzoo.results.row import Headline, Measured, headline_of, row_of
+from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import COLUMNS, format_csv, read_csv
 
 WEIGHTS = {"sha256": "ab" * 32, "bytes": 1234}
@@ -69,7 +70,7 @@ def test_the_metric_of_paths_is_the_last_phase_and_has_a_baseline():
 def test_what_is_not_known_is_left_out():
     row = row_of(record(metrics={"largest_angle_to_mean": 0.2}, dataset={"name": "pets"}))
     assert (row.headline, row.twin, row.runs, row.epochs, row.paper_accuracy) == (None,) * 5
-    assert headline_of({"test_f1_phase_last": 1.0}) is None
+    assert headline({"test_f1_phase_last": 1.0}) is None
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from recurzoo.registry import catalog
-from recurzoo.registry.cards.metadata import dataset_title, front_matter, is_about_paths, line, scores
+from recurzoo.registry.cards.markdown import bullets, facts, line, table
+from recurzoo.registry.cards.measured import measured
+from recurzoo.registry.cards.metadata import dataset_title, front_matter, is_about_paths
 from recurzoo.registry.cards.usage import fine_tuning, loading
+from recurzoo.registry.scores import others, scores
 from recurzoo.registry.spec import Figure, Record
 
 ONE_RUN = "the figures are those of one run: another seed gives others"
@@ -32,8 +35,8 @@ def write_card(record: Record, repository: str | None = None) -> str:
     sections = {
         "Load": loading(record, repository),
         "Fine-tune": fine_tuning(record, repository),
-        "Measured": _scores(record),
-        "Facts": _table(_facts(record)),
+        "Measured": measured(record),
+        "Facts": facts(_facts(record)),
         "Training": _training(record),
         "Limits": _limits(record),
         "Licences": _licences(record),
@@ -50,36 +53,14 @@ def write_card(record: Record, repository: str | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _scores(record: Record) -> str:
-    found, twin = scores(record), record.recipe.get("baseline")
-    if not found:
-        return ""
-    data, count = dataset_title(record) or "data that the record does not name", record.metrics.get("test_images")
-    on = f"On {f'{count:,} test images of ' if isinstance(count, int) else ''}{data}:"
-    if grids := record.metrics.get("test_grids_a_phase"):
-        on = f"On {data} that training never saw, {grids} a phase:"
-    columns: dict[str, dict[int | None, str]] = {}
-    for of in filter(None, [record.architecture, twin]):
-        for score in found if of == record.architecture else scores(record, of=of):
-            text = f"{score.value:.2%}" if score.metric == "accuracy" else f"{score.value:.4f}"
-            columns.setdefault(f"{score.name}{f', {of}' if twin else ''}", {})[score.phase] = text
-    phases = list(dict.fromkeys(score.phase for score in found))
-    if phases != [None]:
-        columns = {"phase": {phase: str(phase or "") for phase in phases}, **columns}
-    heads, rows = list(columns), [[column.get(phase, "") for column in columns.values()] for phase in phases]
-    lines = [f"| {' | '.join(map(_cell, row))} |" for row in (heads, ["---"] * len(heads), *rows)]
-    return "\n".join([line(on), "", *lines])
-
-
 def _facts(record: Record) -> dict[str, Any]:
-    told = {"test_accuracy", "test_images", "test_fingerprint", "test_grids_a_phase"}
     classes = record.class_names
-    others = {key: value for key, value in record.metrics.items() if key not in told and "_phase" not in key}
+    told = others(record.metrics, twin=record.recipe.get("baseline"))
     return {
         "parameters": f"{record.parameters:,}",
         "sharing of kernels": record.sharing,
         "classes": ", ".join(classes) if len(classes) <= 20 else len(classes),
-        **{key.replace("_", " "): _number(key, value) for key, value in others.items()},
+        **{key.replace("_", " "): _number(key, value) for key, value in told.items()},
         "files": ", ".join(f"{name} ({file.bytes:,} bytes)" for name, file in record.files.items()),
     }
 
@@ -106,7 +87,7 @@ def _training(record: Record) -> str:
     again = ""
     if record.recipe_name in catalog.recipe_names(record.architecture):
         again = f"\n\nTo train it again: `recurzoo train {record.recipe_name} --data DATA --out DIR`."
-    return _table(rows) + again
+    return facts(rows) + again
 
 
 def _words(settings: Any) -> str | None:
@@ -121,7 +102,7 @@ def _limits(record: Record) -> str:
     data = dataset_title(record)
     examples = data if is_about_paths(record) else f"the test images of {data}"
     measured = f"Measured on {examples}, and on nothing else" if data else "No data set is recorded"
-    lines = [measured if scores(record) else "No score has been measured"]
+    lines = [measured if scores(record.metrics) else "No score has been measured"]
     if is_about_paths(record):
         lines[0] += "; made to study sharing, not to find ways"
     elif record.class_names:
@@ -132,41 +113,28 @@ def _limits(record: Record) -> str:
     if size := record.recipe.get("image_size"):
         cells = "cells" if is_about_paths(record) else "pixels"
         lines.append(f"it was trained at {size}x{size} {cells}, and other sizes are untested")
-    if record.seed is not None and scores(record):
+    if record.seed is not None and scores(record.metrics):
         lines.append(ONE_RUN)
-    return _bullets(lines)
+    return bullets(lines)
 
 
 def _licences(record: Record) -> str:
     lines = [f"Weights: {record.licence or 'not stated'}"]
     if data := record.dataset:
-        facts = catalog.dataset_facts(data.name)
-        lines.append(f"data set, {data.name}: {data.licence or 'not stated'}{f' ({facts.url})' if facts else ''}")
-    return _bullets(lines)
+        known = catalog.dataset_facts(data.name)
+        lines.append(f"data set, {data.name}: {data.licence or 'not stated'}{f' ({known.url})' if known else ''}")
+    return bullets(lines)
 
 
 def _figures(figures: tuple[Figure, ...]) -> str:
     if not figures:
         return ""
-    lines = ["| where | training | test error % |", "|---|---|---|"]
+    rows = []
     for figure in figures:
         runs = f", mean of {figure.runs} runs" if figure.runs else ""
         errors = ", ".join(f"{data} {error}" for data, error in figure.errors.items())
-        lines.append(f"| {figure.source} | {figure.training}{runs} | {errors} |")
-    return "\n".join(lines)
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {text[0].upper()}{line(text[1:])}." for text in lines)
-
-
-def _table(rows: Mapping[str, Any]) -> str:
-    lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items() if value not in (None, "")]
-    return "\n".join(["| | |", "|---|---|", *lines])
-
-
-def _cell(text: Any) -> str:
-    return line(text).replace("|", "/")
+        rows.append((figure.source, f"{figure.training}{runs}", errors))
+    return table(("where", "training", "test error %"), rows)
 
 
 def _number(key: str, value: Any) -> Any:

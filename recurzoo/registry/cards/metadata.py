@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
-from typing import Any, NamedTuple
 
 from recurzoo.registry import catalog
+from recurzoo.registry.cards.markdown import line
+from recurzoo.registry.scores import scores
 from recurzoo.registry.spec import Record
 
 SHORTEST_PATHS = "shortest-paths"
@@ -22,42 +22,6 @@ HUB_LICENCES = (
     "gpl-3.0",
     "mit",
 )
-_F1 = re.compile(r"test_f1(?P<without>_without_queries)?_phase_(?P<phase>\d+)")
-
-
-class Score(NamedTuple):
-    """A test score of the checkpoint, a share of 1; of one phase where the test has several."""
-
-    metric: str
-    name: str
-    value: float
-    phase: int | None = None
-
-
-def scores(record: Record, of: str | None = None) -> list[Score]:
-    """The test scores in a checkpoint's record.
-
-    Args:
-        record: a `Record`.
-        of: str, the plain twin that was trained beside it, for that one's scores.
-    """
-    found = []
-    for prefixed, value in record.metrics.items():
-        key = prefixed.removeprefix(f"{of}_") if of else prefixed
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or (of and key == prefixed):
-            continue
-        if key == "test_accuracy":
-            found.append(Score("accuracy", "Test accuracy", value))
-        elif match := _F1.fullmatch(key):
-            name = "Test F1 without the query cells" if match["without"] else "Test F1"
-            found.append(Score("f1", name, value, int(match["phase"])))
-    return found
-
-
-def line(text: Any) -> str:
-    """Text of a record on one line, so that it cannot end the part of a card that it stands in."""
-    return " ".join(str(text).split())
 
 
 def is_about_paths(record: Record) -> bool:
@@ -105,7 +69,7 @@ def front_matter(record: Record) -> str:
             metric_name=score.name,
             metric_value=score.value,
         )
-        for score in scores(record)
+        for score in scores(record.metrics)
     ]
     data = ModelCardData(
         license=licence if known else "other" if licence else None,
@@ -114,7 +78,7 @@ def front_matter(record: Record) -> str:
         pipeline_tag=task,
         tags=["recurzoo", "weight-sharing", catalog.architecture(record.architecture).family, record.architecture],
         datasets=[hub_dataset] if hub_dataset else None,
-        metrics=sorted({score.metric for score in scores(record)}) or None,
+        metrics=sorted({score.metric for score in scores(record.metrics)}) or None,
         model_name=line(record.name),
         eval_results=results or None,
     )

@@ -64,6 +64,13 @@ def test_a_classifier():
         assert told in text
 
 
+def test_readout_times_have_a_table():
+    ways = {f"test_accuracy_at_readout_{time}_reused": time / 20 for time in (10, 2)}
+    _, text = read(metrics={"test_accuracy": 0.5, "test_accuracy_at_readout_2_recomputed": 0.3} | ways)
+    assert "| 2 | 10.00% | 30.00% |\n| 10 | 50.00% |  |" in text
+    assert "at readout" not in text
+
+
 def test_shortest_paths():
     folder = WEIGHTS / "scnn-20.shortest-paths"
     metrics = json.loads((folder / "record.json").read_text())["metrics"]
