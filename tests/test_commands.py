@@ -1,5 +1,6 @@
 """The commands that work on a checkpoint, on a tiny one, as typed."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -11,6 +12,7 @@ from PIL import Image
 import recurzoo
 from recurzoo.cli import main
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.spec import TrainingData
 from tests.training.test_datasets import write_folder
 
 
@@ -69,6 +71,18 @@ def test_fold_writes_a_checkpoint_that_loads(capsys, checkpoint, pets, tmp_path)
     assert record.recipe["folded"] == {"from": "swrn-16-1-1.pets", "threshold": 0.9}
     assert record.metrics["test_accuracy"] == pytest.approx(report["accuracy_reestimated"])
     assert all(len(set(stage.banks[0].sharing.index)) == 1 for stage in recurzoo.load(tmp_path / "folded").stages)
+
+
+def test_a_fold_measured_on_other_images_says_so(capsys, checkpoint, pets, tmp_path):
+    model, record = recurzoo.load(checkpoint), read_record(checkpoint)
+    named = dataclasses.replace(record, dataset=TrainingData(name="pets", note="drawn by hand"))
+    recurzoo.save(model, tmp_path / "named", named)
+    run(capsys, "fold", tmp_path / "named", "--out", tmp_path / "folded", "--data", pets)
+    folded = read_record(tmp_path / "folded")
+    assert folded.dataset.note == "drawn by hand; folded and measured on image folder pets"
+    # Now the images are those that it was measured on.
+    run(capsys, "fold", tmp_path / "folded", "--out", tmp_path / "again", "--data", pets)
+    assert read_record(tmp_path / "again").dataset == folded.dataset
 
 
 @pytest.mark.tensorflow

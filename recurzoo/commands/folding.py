@@ -6,12 +6,17 @@ import contextlib
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recurzoo.commands.options import Json, Name, OptionalData
+from recurzoo.registry.scores import FINGERPRINT
 from recurzoo.reports import Report
+
+if TYPE_CHECKING:
+    from recurzoo.registry.spec import Record
+    from recurzoo.training.datasets import ImageData
 
 
 class Format(StrEnum):
@@ -49,10 +54,21 @@ def fold_(
         seen = sample_as_recorded(images.train.images, record, model)
         folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
         metrics = test_metrics(folded, images.test)
+        record = _noting(record, images)
     report = folded.fold_report
     recipe = {**record.recipe, "folded": {"from": record.name, "threshold": threshold}}
     checkpoint.save(folded, out, dataclasses.replace(record, name=out.name, recipe=recipe, metrics=metrics))
     return report
+
+
+def _noting(record: Record, images: ImageData) -> Record:
+    """A record whose data set tells of other images, if a fold was measured on others than the checkpoint was."""
+    dataset = record.dataset
+    if dataset is None or record.metrics.get(FINGERPRINT) == images.test.fingerprint:
+        return record
+    used = ", ".join(filter(None, [f"folded and measured on {images.source}", images.note]))
+    note = "; ".join(filter(None, [dataset.note, used]))
+    return dataclasses.replace(record, dataset=dataclasses.replace(dataset, note=note))
 
 
 def export_(
