@@ -2,9 +2,6 @@
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +18,8 @@ from recurzoo.registry import catalog
 from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
 from recurzoo.sharing import HardSharing, RelaxedSharing, tied
-from tests.models import test_save_routes as routes
+from tests.models import routes
+from tests.models.precision import mixed_bfloat16
 
 STATES = ((8, 4), (4, 6), (2, 8))
 TINY = {"states": STATES, "num_classes": 3, "input_shape": (8, 8, 3)}
@@ -280,21 +278,12 @@ def model(request, randomize):
 
 
 def with_random_weights(case, randomize):
-    model = randomize(TINIES[case]())
-    model.get_layer("head").kernel.assign(model.get_layer("head").kernel / 10)
-    return model
+    return routes.with_trained_logits(randomize(TINIES[case]()))
 
 
 @pytest.mark.tensorflow
 def test_save_routes(model, images, tmp_path):
-    images = images.astype("float32")
-    routes.test_keras_file_holds_each_weight_once(model, images, tmp_path)
-    routes.test_weights_file_fills_a_model_made_from_the_config(model, images, tmp_path)
-    routes.test_clone_has_weights_of_its_own_and_can_be_saved(model, images, tmp_path)
-    routes.test_saved_model_gives_the_same_outputs(model, images, tmp_path)
-    sub = keras.Model(model.input, model.get_layer("graph").output)
-    sub.save(tmp_path / "sub.keras")
-    routes.assert_same(keras.saving.load_model(tmp_path / "sub.keras"), sub, images)
+    routes.pass_every_route(model, images.astype("float32"), tmp_path)
 
 
 @pytest.mark.tensorflow
@@ -306,22 +295,8 @@ def test_a_checkpoint_of_the_zoo(images, tmp_path, randomize):
 
 @pytest.mark.tensorflow
 def test_files_open_on_jax(images, randomize, tmp_path):
-    pytest.importorskip("jax")
-    np.save(tmp_path / "images.npy", images)
-    cases = ["full", "looped"]
-    for case in cases:
-        model = with_random_weights(case, randomize)
-        model.save(tmp_path / f"{case}.keras")
-        np.save(tmp_path / f"{case}.npy", logits(model, images))
-    run = subprocess.run(
-        [sys.executable, "-c", routes.OPEN_ON_JAX, str(tmp_path), json.dumps(cases)],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert all(error <= 1e-4 for _, error in json.loads(run.stdout.splitlines()[-1]).values())
+    models = {case: with_random_weights(case, randomize) for case in ("full", "looped")}
+    routes.files_open_on_jax(models, images, tmp_path)
 
 
 @pytest.mark.tensorflow
@@ -336,11 +311,8 @@ def test_an_exported_file_holds_each_kernel_once(format, tmp_path, randomize):
 
 def test_half_precision(images, randomize):
     wide = randomize(FRNN(readout=3, **TINY))
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with mixed_bfloat16():
         half = FRNN(readout=3, **TINY)
-    finally:
-        keras.config.set_dtype_policy("float32")
     half.set_weights(wide.get_weights())
     found = half(images, training=False)
     assert keras.backend.standardize_dtype(found.dtype) == "float32"

@@ -12,6 +12,7 @@ from recurzoo.registry.catalog import architecture
 from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
 from recurzoo.sharing import Loop
+from tests.models.precision import mixed_bfloat16
 from tests.numpy_layers import convolve, normalize, relu
 
 TINY = {"width": 2, "num_classes": 5, "input_shape": (8, 8, 3)}
@@ -215,11 +216,8 @@ def test_the_papers_schedule():
 @pytest.mark.tensorflow
 def test_half_precision(images, randomize):
     wide = randomize(PreActivationResNet(20, 1, **TINY))
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with mixed_bfloat16():
         half = PreActivationResNet(20, 1, **TINY)
-    finally:
-        keras.config.set_dtype_policy("float32")
     half.set_weights(wide.get_weights())
     found = half(images, training=False)
     assert keras.backend.standardize_dtype(found.dtype) == "float32"

@@ -1,10 +1,5 @@
 """Relaxed ResNets: the paper's counts, what a block computes, and a member through all that a model goes through."""
 
-import json
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -18,7 +13,8 @@ from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.listing import info
 from recurzoo.sharing import RelaxedBank, tied
 from tests import numpy_layers as reference
-from tests.models import test_save_routes as routes
+from tests.models import routes
+from tests.models.precision import mixed_bfloat16
 
 SMALL = {"num_classes": 3, "input_shape": (8, 8, 3)}
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype="uint8")
@@ -173,9 +169,7 @@ def member(request, randomize):
 
 @pytest.mark.tensorflow
 def test_all_save_routes(member, tmp_path):
-    images = IMAGES.astype("float32")
-    member.get_layer("head").kernel.assign(member.get_layer("head").kernel / 10)
-    routes.pass_every_route(member, images, tmp_path)
+    routes.pass_every_route(routes.with_trained_logits(member), IMAGES.astype("float32"), tmp_path)
 
 
 def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):
@@ -190,27 +184,13 @@ def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):
 
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(randomize, tmp_path):
-    pytest.importorskip("jax")
     model = randomize(RelaxedResNet((2, 2, 2), "relaxed", **SMALL))
-    model.save(tmp_path / "x.keras")
-    np.save(tmp_path / "images.npy", IMAGES)
-    np.save(tmp_path / "x.npy", outputs(model))
-    words = [sys.executable, "-c", routes.OPEN_ON_JAX, str(tmp_path), json.dumps(["x"])]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    run = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    variables, error = json.loads(run.stdout.splitlines()[-1])["x"]
-    assert variables == len(model.variables)
-    assert error <= 1e-4 * np.abs(outputs(model)).max()
+    routes.files_open_on_jax({"x": model}, IMAGES, tmp_path)
 
 
 def test_mixed_precision_trains(rng):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with mixed_bfloat16():
         model = RelaxedResNet((2, 2, 2), "relaxed", death_rate=0.5, **SMALL)
-    finally:
-        keras.config.set_dtype_policy(before)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     kernels = numpy(model.get_layer("level_2").banks[0].templates).copy()
     assert np.isfinite(model.train_on_batch(IMAGES, np.arange(4) % 3))

@@ -1,10 +1,5 @@
 """The networks for shortest paths: counts, what they compute, and a small one through all that a model goes through."""
 
-import json
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -17,7 +12,8 @@ from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.listing import info
 from recurzoo.sharing import SoftBank
 from tests import numpy_layers as reference
-from tests.models import test_save_routes as routes
+from tests.models import routes
+from tests.models.precision import mixed_bfloat16
 
 SMALL = {"width": 6, "input_shape": (8, 8, 2)}
 GRIDS = 255 * np.random.default_rng(0).integers(0, 2, (4, 8, 8, 2), dtype="uint8")
@@ -81,9 +77,7 @@ def member(randomize):
 
 @pytest.mark.tensorflow
 def test_all_save_routes(member, tmp_path):
-    images = GRIDS.astype("float32")
-    member.get_layer("head").kernel.assign(member.get_layer("head").kernel / 10)
-    routes.pass_every_route(member, images, tmp_path)
+    routes.pass_every_route(routes.with_trained_logits(member), GRIDS.astype("float32"), tmp_path)
 
 
 def test_a_checkpoint_opens_with_its_own_head_or_a_new_one(randomize, tmp_path):
@@ -97,26 +91,12 @@ def test_a_checkpoint_opens_with_its_own_head_or_a_new_one(randomize, tmp_path):
 
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(member, tmp_path):
-    pytest.importorskip("jax")
-    member.save(tmp_path / "x.keras")
-    np.save(tmp_path / "images.npy", GRIDS)
-    np.save(tmp_path / "x.npy", outputs(member))
-    words = [sys.executable, "-c", routes.OPEN_ON_JAX, str(tmp_path), json.dumps(["x"])]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    run = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    variables, error = json.loads(run.stdout.splitlines()[-1])["x"]
-    assert variables == len(member.variables)
-    assert error <= 1e-4 * np.abs(outputs(member)).max()
+    routes.files_open_on_jax({"x": member}, GRIDS, tmp_path)
 
 
 def test_mixed_precision_trains_and_gives_float32():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with mixed_bfloat16():
         model = SCNN(3, 2, recurrence=0.01, **SMALL)
-    finally:
-        keras.config.set_dtype_policy(before)
     model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     kernel = numpy(model.get_layer("head").kernel).copy()
     assert np.isfinite(model.train_on_batch(GRIDS, GRIDS[..., :1] / 255))
