@@ -12,7 +12,7 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.commands.options import Data, Json, Name
+from recurzoo.commands.options import Images, Json, Name
 from recurzoo.reports import Report
 
 
@@ -50,7 +50,7 @@ class ReadoutTimes(Report):
 
 def readout_(
     name: Name,
-    data: Data,
+    data: Images,
     times: Annotated[str, typer.Option("--times", metavar="FIRST-LAST", help="The readout times.")] = "2-12",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
     record: Annotated[

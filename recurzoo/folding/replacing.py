@@ -27,9 +27,10 @@ def fold(
 ) -> ZooModel:
     """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
 
-    In every stage of several steps each slot takes the kernel of the first slot it is similar enough to, times a signed
-    scale of its own. The result is an ordinary model of the zoo: it saves, loads, trains and exports as any other. It
-    has fewer layers, and fewer parameters where a soft bank's slots end in fewer kernels than it had templates.
+    In every stage of several steps each slot takes the kernel of the most similar of the earlier kept slots, if that is
+    similar enough, times a signed scale of its own. The result is an ordinary model of the zoo: it saves, loads, trains
+    and exports as any other. It has fewer layers, and fewer parameters where a soft bank's slots end in fewer kernels
+    than it had templates.
 
     Args:
         model: a `ZooModel`, left as it is; soft, relaxed and hard banks fold alike.

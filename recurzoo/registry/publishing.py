@@ -116,8 +116,8 @@ def _refuse_incomplete(folder: Path, record: Record) -> None:
     if problems := [f"{what} {', '.join(names)}" for what, names in lacking.items() if names]:
         raise ValueError(
             "A checkpoint is published with hashes, a test score and licences in its record. Received: "
-            f"{str(folder)!r}, which lacks {'; '.join(problems)}. Complete it with "
-            "recurzoo.save(model, folder, record)"
+            f"{str(folder)!r}, which lacks {'; '.join(problems)}. Train it with --set licence=... and "
+            "--set data_licence=..., or save it again with recurzoo.save(model, folder, record)"
         )
 
 

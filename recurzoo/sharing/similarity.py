@@ -11,8 +11,7 @@ from keras import ops
 def absolute_cosines(vectors: Any) -> Any:
     """`S_ij = |<a_i, a_j>| / (|a_i| |a_j|)`, the layer similarity matrix (Savarese & Maire, 2019, section 3.2).
 
-    The absolute value makes it blind to a kernel's sign and scale, which the normalisation after a convolution
-    undoes anyway.
+    It is blind to a kernel's sign and size; folding keeps both as the slot's own scale.
 
     Args:
         vectors: tensor or array, one row a slot.

@@ -23,6 +23,8 @@ from recurzoo.training.settings import (
     WeightAverage,
 )
 
+Words = Annotated[str, Field(min_length=1, max_length=200)]
+
 
 class Recipe(Part):
     """A training run.
@@ -42,6 +44,8 @@ class Recipe(Part):
         pull: of relaxed sharing; None for the default, the paper's, where there is any.
         curriculum: of a task whose examples are generated; None for its default.
         baseline: an architecture that is trained by the same recipe first, and stands beside this one in its record.
+        licence: of the weights that come out, for their record; without one they cannot be published.
+        data_licence: of the data set; None for what the catalog knows of it.
     """
 
     name: str
@@ -62,6 +66,8 @@ class Recipe(Part):
     pull: Pull | None = None
     curriculum: Curriculum | None = None
     baseline: str | None = None
+    licence: Words | None = None
+    data_licence: Words | None = None
 
 
 def list_recipes() -> list[str]:

@@ -171,7 +171,7 @@ def _store(
             name=recipe.dataset,
             source=task.source,
             note=task.note,
-            licence=facts.licence if facts is not None else None,
+            licence=recipe.data_licence or (facts.licence if facts is not None else None),
             fingerprint=task.fingerprint,
         ),
         class_names=task.class_names,
@@ -182,7 +182,7 @@ def _store(
         hardware=describe_hardware(),
         training_seconds=round(progress.seconds, 1),
         epochs=progress.epoch,
-        licence="Apache-2.0",
+        licence=recipe.licence,
     )
     folder = out / record.name
     record = checkpoint.save(final, folder, record, training_log=out / LOG)
