@@ -110,10 +110,9 @@ def _print(report: Any, as_json: bool, output: Any) -> None:
     if as_json:
         print(json.dumps(report.to_dict(), allow_nan=False), file=output)
     else:
-        # In a pipe there is no width to fit into.
-        Console(file=output, width=None if output.isatty() else 160, highlight=False, markup=False, emoji=False).print(
-            report
-        )
+        # In a pipe there is no width to fit into, and no line may be cut or broken.
+        width = None if output.isatty() else 10_000
+        Console(file=output, width=width, highlight=False, markup=False, emoji=False).print(report)
 
 
 def _fail(message: str, status: int) -> int:

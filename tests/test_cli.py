@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import recurzoo
 from recurzoo import cli
 from recurzoo.cli import main
 
@@ -17,6 +18,12 @@ def test_list(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["name", "parameters"]
     assert next(line.split()[:2] for line in lines if "28-10-2" in line) == ["swrn-28-10-2", "17,125,630"]
+
+
+def test_nothing_is_cut_in_a_pipe(capsys):
+    assert main(["results"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert names == recurzoo.list_models("*.*")
 
 
 def test_json_is_one_object_and_nothing_else(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recurzoo.commands.options import Json, Name, OptionalData
-from recurzoo.registry.scores import FINGERPRINT
+from recurzoo.registry.scores import FINGERPRINT, headline
 from recurzoo.reports import Report
+from recurzoo.results.readme import describe
 
 if TYPE_CHECKING:
+    from recurzoo.models import ZooModel
     from recurzoo.registry.spec import Record
     from recurzoo.training.datasets import ImageData
 
@@ -39,26 +42,46 @@ def fold_(
     from recurzoo.registry import checkpoint
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
+    from recurzoo.training.hardware import describe_versions
+    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
+
+    folder = find_folder(name)
+    record, model = checkpoint.read_record(folder), load(folder)
+    if data is None:
+        folded, record = fold(model, threshold), dataclasses.replace(record, metrics={})
+    elif data == SHORTEST_PATHS:
+        folded, record = _fold_on_grids(name, model, record, threshold)
+    else:
+        folded, record = _fold_on_images(data, model, record, threshold)
+    recipe = {**record.recipe, "folded": {"from": record.name, "threshold": threshold}}
+    record = dataclasses.replace(record, name=out.name, recipe=recipe, versions=describe_versions())
+    checkpoint.save(folded, out, record)
+    return folded.fold_report
+
+
+def _fold_on_grids(name: str, model: ZooModel, record: Record, threshold: float) -> tuple[ZooModel, Record]:
+    from recurzoo.folding import fold
+    from recurzoo.training.path_finding import check_path_finder, grids_as_recorded, path_metrics, score_phases
+
+    size = check_path_finder(model, name)
+    seen, curriculum = grids_as_recorded(record, size)
+    folded = fold(model, threshold, train_images=seen.images)
+    count = curriculum.test_examples
+    metrics = path_metrics(score_phases(folded, name, count, curriculum.phases), count)
+    print(f"after folding: {describe(headline(metrics))}", file=sys.stderr)
+    return folded, dataclasses.replace(record, metrics=metrics)
+
+
+def _fold_on_images(data: str, model: ZooModel, record: Record, threshold: float) -> tuple[ZooModel, Record]:
+    from recurzoo.folding import fold
     from recurzoo.training.augmentation import sample_as_recorded
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import test_metrics
 
-    folder = find_folder(name)
-    record = checkpoint.read_record(folder)
-    model = load(folder)
-    if data is None:
-        folded = fold(model, threshold)
-        metrics = {}
-    else:
-        images = load_data(data, model.input_shape[1:3]).relabelled(record.class_names)
-        seen = sample_as_recorded(images.train.images, record, model)
-        folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
-        metrics = test_metrics(folded, images.test)
-        record = _noting(record, images)
-    report = folded.fold_report
-    recipe = {**record.recipe, "folded": {"from": record.name, "threshold": threshold}}
-    checkpoint.save(folded, out, dataclasses.replace(record, name=out.name, recipe=recipe, metrics=metrics))
-    return report
+    images = load_data(data, model.input_shape[1:3]).relabelled(record.class_names)
+    seen = sample_as_recorded(images.train.images, record, model)
+    folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
+    return folded, dataclasses.replace(_noting(record, images), metrics=test_metrics(folded, images.test))
 
 
 def _noting(record: Record, images: ImageData) -> Record:
@@ -88,12 +111,14 @@ def export_(
     """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes; NAME's own folder records it."""
     from recurzoo.exporting import export
     from recurzoo.registry.checkpoint import RECORD, recording
+    from recurzoo.registry.hub.client import refuse_to_change_a_download
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
 
     folder = find_folder(name)
     inside = (out.parent / RECORD).is_file()
     if inside:
+        refuse_to_change_a_download(name, out.parent)
         _refuse_other_names(out, format, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
         return export(load(folder), out, format.value, materialize)

@@ -10,7 +10,7 @@ from recurzoo.errors import MissingWeightsError, UnknownNameError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import CONFIG, RECORD, WEIGHTS, read_record
 from recurzoo.registry.hub.client import SCHEME, Client, Repository
-from recurzoo.registry.names import split_tag
+from recurzoo.registry.names import parse, split_tag
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -31,10 +31,21 @@ def find_checkpoints() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in weights_folders():
         for child in folder.iterdir():
-            # What begins with a dot is a checkpoint being written.
-            if split_tag(child.name)[1] and not child.name.startswith(".") and (child / RECORD).is_file():
+            if _is_a_checkpoints(child.name) and (child / RECORD).is_file():
                 found.setdefault(child.name, child)
     return dict(sorted(found.items()))
+
+
+def _is_a_checkpoints(name: str) -> bool:
+    architecture, tag = split_tag(name)
+    # What begins with a dot is a checkpoint being written.
+    if not tag or name.startswith("."):
+        return False
+    try:
+        parse(architecture)
+    except UnknownNameError:
+        return False
+    return True
 
 
 def checkpoint_for(name: str) -> str | None:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from recurzoo.registry.scores import GRIDS
+from recurzoo.registry.spec import Record
 from recurzoo.tasks import PHASES, Grids, f1_scores, generate_grids
 from recurzoo.training.datasets import Split
 from recurzoo.training.evaluation import predict
@@ -50,10 +51,7 @@ class PathFinding:
         size = recipe.image_size
         self.epochs_per_phase = recipe.epochs // curriculum.phases
         phases = range(1, curriculum.phases + 1)
-        drawn = [
-            generate_grids(curriculum.examples, phase, np.random.default_rng([recipe.seed, phase, 0]), size)
-            for phase in phases
-        ]
+        drawn = [training_grids(curriculum.examples, phase, size, recipe.seed) for phase in phases]
         self.train = [Split(grids.images, grids.targets) for grids in drawn]
         self.test = [held_out_grids(curriculum.test_examples, phase, size) for phase in phases]
         self.fingerprint = hashlib.sha256("".join(part.fingerprint for part in self.train).encode()).hexdigest()
@@ -80,9 +78,40 @@ class PathFinding:
         return f"F1 {whole:.3f} in the last phase, {inner:.3f} without the query cells"
 
 
+def training_grids(count: int, phase: int, size: int, seed: int) -> Grids:
+    """The grids that a run of a seed is trained on in a phase."""
+    # The seed stands at the end too, as NumPy takes [1, phase, 0] for [1, phase], which a phase is tested with.
+    return generate_grids(count, phase, np.random.default_rng([seed, phase, 0, seed]), size)
+
+
+def grids_as_recorded(record: Record, size: int) -> tuple[Grids, Curriculum]:
+    """The grids that a checkpoint's run was last trained on, and its curriculum, by its record."""
+    curriculum = Curriculum(**(record.recipe.get("curriculum") or {}))
+    return training_grids(curriculum.examples, curriculum.phases, size, record.seed or 0), curriculum
+
+
 def held_out_grids(count: int, phase: int, size: int) -> Grids:
     """The grids that every network is tested on: the same for all seeds, and never trained on."""
     return generate_grids(count, phase, np.random.default_rng([phase, 1]), size)
+
+
+def check_path_finder(model: keras.Model, name: str) -> int:
+    """Check that a network marks paths in grids of one size, and tell the size.
+
+    Args:
+        model: a Keras model.
+        name: what the user calls it.
+
+    Raises:
+        ValueError: if the model is not one for square grids.
+    """
+    height, width, channels = model.input_shape[1:]
+    if channels != 2 or not height or height != width or model.output_shape[1:] != (height, width, 1):
+        raise ValueError(
+            "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
+            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+        )
+    return height
 
 
 def score_paths(model: keras.Model, grids: Grids) -> dict[str, float]:
@@ -105,13 +134,8 @@ def score_phases(model: keras.Model, name: str, count: int, phases: int = PHASES
     Raises:
         ValueError: if the model is not one for square grids.
     """
-    height, width, channels = model.input_shape[1:]
-    if channels != 2 or height != width or model.output_shape[1:] != (height, width, 1):
-        raise ValueError(
-            "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
-            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
-        )
-    return [score_paths(model, held_out_grids(count, phase, height)) for phase in range(1, phases + 1)]
+    size = check_path_finder(model, name)
+    return [score_paths(model, held_out_grids(count, phase, size)) for phase in range(1, phases + 1)]
 
 
 def path_metrics(scores: Sequence[dict[str, float]], count: int) -> dict[str, Any]:

@@ -35,9 +35,10 @@ def measure_readouts(
     Raises:
         ValueError: if the network has no weights for a time.
     """
+    # All are made first, so that a time which cannot be is told before any is measured.
+    networks = {time: model.with_readout(time) for time in times}
     metrics: dict[str, float] = {}
-    for time in times:
-        later = model.with_readout(time)
+    for time, later in networks.items():
         accuracies = {"reused": evaluate_classifier(later, test)["accuracy"]}
         reestimate_batch_norm(later, seen)
         accuracies["recomputed"] = evaluate_classifier(later, test)["accuracy"]

@@ -38,6 +38,13 @@ def test_what_there_is_is_listed(zoo):
     assert recurzoo.info(zoo / "swrn-16-1-2.cifar10").parameters == told.parameters
 
 
+def test_a_folder_of_another_name_is_no_checkpoint_of_the_zoo(zoo):
+    shutil.copytree(zoo / "swrn-16-1-2.cifar10", zoo / "my.folded")
+    assert recurzoo.list_models("*.*") == ["swrn-16-1-2.cifar10"]
+    assert recurzoo.list_models(pretrained=True) == ["swrn-16-1-2"]
+    assert recurzoo.load(zoo / "my.folded").output_shape == (None, 5)
+
+
 def test_a_name_goes_before_a_folder_of_that_name(zoo, monkeypatch, tmp_path):
     (tmp_path / "swrn-16-1-2").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,15 @@ def test_each_phase_has_examples_of_its_own_and_harder_ones():
     np.testing.assert_array_equal(again.test[1].images, task.test[1].images)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_network_is_trained_on_what_it_is_tested_with(seed):
+    """Of 16x16 cells, so that two grids are never equal by chance."""
+    curriculum = {"phases": 2, "examples": 200, "test_examples": 200}
+    task = PathFinding(Recipe(**{**SMALL, "image_size": 16, "curriculum": curriculum}, seed=seed))
+    seen = {grid.tobytes() for phase in task.train for grid in phase.images}
+    assert not seen & {grid.tobytes() for phase in task.test for grid in phase.images}
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -110,6 +119,18 @@ def test_evaluate_measures_what_the_record_says(run, capsys):
     recurzoo.save(recurzoo.create("resnet-12", input_shape=(8, 8, 3)), run[0] / "resnet")
     assert main(["evaluate", str(run[0] / "resnet"), "--data", "shortest-paths"]) == 1
     assert "two channels" in capsys.readouterr().err
+
+
+def test_a_fold_is_measured_on_the_grids_of_the_record(run, tmp_path, capsys):
+    assert main(["fold", run[1].folder, "--out", str(tmp_path / "folded"), "--data", "shortest-paths"]) == 0
+    told = capsys.readouterr()
+    folded = read_record(tmp_path / "folded")
+    assert folded.metrics["test_grids_a_phase"] == 10
+    grids = generate_grids(10, 2, np.random.default_rng([2, 1]), 8)
+    expected = f1_scores(keras.ops.convert_to_numpy(recurzoo.load(tmp_path / "folded")(grids.images)), grids)["f1"]
+    assert folded.metrics["test_f1_phase_2"] == pytest.approx(expected)
+    assert f"{expected:.3f} F1 in phase 2" in told.err
+    assert "cnn-2_test_f1_phase_2" not in folded.metrics
 
 
 def test_commands_for_classifiers_say_that_they_are(run, capsys):

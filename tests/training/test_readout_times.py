@@ -45,6 +45,23 @@ def test_each_readout_time_is_measured_and_recorded(folder, digits, capsys):
     }
 
 
+def test_a_time_that_cannot_be_is_told_before_any_is_measured(digits, tmp_path, capsys):
+    name = "frnn-2-t4-w4-independent"
+    recurzoo.save(recurzoo.create(name, num_classes=10, input_shape=(8, 8, 3)), tmp_path / "net")
+    assert main(["readout", str(tmp_path / "net"), "--data", "digits", "--times", "4-5"]) == 1
+    told = capsys.readouterr().err
+    assert "end with the last update" in told
+    assert "readout time 4" not in told
+
+
+def test_a_download_is_not_changed(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert main(["readout", str(folder), "--data", "digits", "--times", "4", "--record"]) == 1
+    assert "A download is never changed" in capsys.readouterr().err
+    assert main(["export", str(folder), "--format", "onnx", "--out", str(folder / "model.onnx")]) == 1
+    assert "A download is never changed" in capsys.readouterr().err
+
+
 def test_wrong_words_and_wrong_networks(folder, tmp_path, capsys):
     assert main(["readout", str(folder), "--data", "digits", "--times", "5-2"]) == 2
     assert main(["readout", str(folder), "--data", "digits", "--limit", "20", "--record"]) == 1

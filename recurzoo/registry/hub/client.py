@@ -173,6 +173,21 @@ class Client:
         return Path(found) if isinstance(found, str) else found
 
 
+def refuse_to_change_a_download(name: str, folder: Path) -> None:
+    """Files in the cache are the Hub's own, and everything that reads them compares them with it.
+
+    Raises:
+        ValueError: if a folder lies in the cache.
+    """
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    if folder.resolve().is_relative_to(Path(HF_HUB_CACHE).expanduser().resolve()):
+        raise ValueError(
+            f"A download is never changed. Received: {name!r}, which is in the cache at {str(folder)!r}; copy that "
+            "folder and give the copy"
+        )
+
+
 def _with_what_is_there(folder: Path, names: Sequence[str], record: Record) -> list[str]:
     """What is asked for, and what is there from earlier: whoever reads the folder verifies all of it."""
     return [*names, *(name for name in record.files if name not in names and (folder / name).exists())]
