@@ -52,7 +52,7 @@ def scores(metrics: Mapping[str, Any], of: str | None = None) -> list[Score]:
 
     Args:
         metrics: the record's.
-        of: str, the plain twin that was trained beside the checkpoint, for that one's scores.
+        of: str, the baseline that was trained beside the checkpoint, for that one's scores.
     """
     found = []
     for key, value in _of(metrics, of).items():
@@ -71,7 +71,7 @@ def headline(metrics: Mapping[str, Any], of: str | None = None) -> Headline | No
 
     Args:
         metrics: the record's.
-        of: str, the plain twin that was trained beside the checkpoint, for that one's.
+        of: str, the baseline that was trained beside the checkpoint, for that one's.
 
     Returns:
         A `Headline`, or None without either.
@@ -103,12 +103,12 @@ def readouts(metrics: Mapping[str, Any]) -> dict[int, dict[str, float]]:
     return dict(sorted(found.items()))
 
 
-def others(metrics: Mapping[str, Any], twin: str | None = None) -> dict[str, Any]:
-    """A record's metrics without test scores, a twin's metrics, and what says on what they were measured.
+def others(metrics: Mapping[str, Any], baseline: str | None = None) -> dict[str, Any]:
+    """A record's metrics without test scores, a baseline's metrics, and what says on what they were measured.
 
     Args:
         metrics: the record's.
-        twin: str, the plain twin that was trained beside the checkpoint.
+        baseline: str, the architecture that was trained beside the checkpoint.
     """
     told = {_ACCURACY, IMAGES, FINGERPRINT, GRIDS}
     return {
@@ -117,12 +117,12 @@ def others(metrics: Mapping[str, Any], twin: str | None = None) -> dict[str, Any
         if key not in told
         and not _F1.fullmatch(key)
         and not _READOUT.fullmatch(key)
-        and not (twin and key.startswith(f"{twin}_"))
+        and not (baseline and key.startswith(f"{baseline}_"))
     }
 
 
-def _of(metrics: Mapping[str, Any], twin: str | None) -> dict[str, Any]:
-    start = f"{twin}_" if twin else ""
+def _of(metrics: Mapping[str, Any], baseline: str | None) -> dict[str, Any]:
+    start = f"{baseline}_" if baseline else ""
     return {key.removeprefix(start): value for key, value in metrics.items() if key.startswith(start)}
 
 

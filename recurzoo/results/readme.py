@@ -75,7 +75,8 @@ def _remarks(rows: Sequence[ResultRow]) -> list[str]:
         if row.baseline is not None and (row.baseline, row.dataset) not in with_rows:
             facts = catalog.architecture_facts(row.baseline)
             size = f" ({facts.parameters:,} parameters)" if facts else ""
-            remarks.append(f"By the recipe of `{row.checkpoint}`, `{row.baseline}`{size} has {describe(row.twin)}.")
+            has = describe(row.baseline_headline)
+            remarks.append(f"By the recipe of `{row.checkpoint}`, `{row.baseline}`{size} has {has}.")
     for data, note in sorted({(row.dataset or "", row.data_note) for row in rows if row.data_note}):
         of_data = [row for row in rows if row.dataset == data]
         noted = [row for row in of_data if row.data_note == note]

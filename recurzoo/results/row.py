@@ -84,7 +84,7 @@ class ResultRow(Spec):
         return self._headline(self.value)
 
     @property
-    def twin(self) -> Headline | None:
+    def baseline_headline(self) -> Headline | None:
         """The baseline's figure, if there is a baseline."""
         return self._headline(self.baseline_value)
 
@@ -121,7 +121,7 @@ def row_of(record: Record) -> ResultRow:
         )
     found = headline(record.metrics)
     baseline = record.recipe.get("baseline")
-    twin = headline(record.metrics, of=baseline) if baseline else None
+    beside = headline(record.metrics, of=baseline) if baseline else None
     values = {
         "checkpoint": record.name,
         "architecture": record.architecture,
@@ -137,8 +137,8 @@ def row_of(record: Record) -> ResultRow:
     }
     if found is not None:
         values |= {"metric": found.metric, "value": found.value, "test_examples": found.examples}
-    if twin is not None:
-        values |= {"baseline": baseline, "baseline_value": twin.value}
+    if beside is not None:
+        values |= {"baseline": baseline, "baseline_value": beside.value}
     if record.dataset is not None:
         values |= {"dataset": record.dataset.name, "data_note": record.dataset.note}
         values |= _paper_figure(record.architecture, record.dataset.name)

@@ -89,9 +89,9 @@ def train(
         )
     baseline: dict[str, Any] = {}
     if recipe.baseline is not None:
-        twin = recipe.model_copy(update={"architecture": recipe.baseline, "baseline": None, "model": {}})
-        baseline = train(twin, data, out / recipe.baseline, resume, report, callbacks).metrics
-        baseline = {f"{recipe.baseline}_{name}": value for name, value in baseline.items()}
+        plain = recipe.model_copy(update={"architecture": recipe.baseline, "baseline": None, "model": {}})
+        metrics = train(plain, data, out / recipe.baseline, resume, report, callbacks).metrics
+        baseline = {f"{recipe.baseline}_{name}": value for name, value in metrics.items()}
 
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.

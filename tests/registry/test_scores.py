@@ -36,12 +36,12 @@ def test_of_images():
     assert others(IMAGES) == {"test_loss": 0.5, "largest_angle_to_mean": 0.1}
 
 
-def test_of_paths_and_the_twin():
+def test_of_paths_and_the_baseline():
     assert [score[2:] for score in scores(PATHS)] == [(0.9, 1), (0.8, 1), (0.7, 2), (0.6, 2)]
     assert [score[2:] for score in scores(PATHS, of="cnn-20")] == [(0.5, 1), (0.4, 2)]
     assert headline(PATHS) == Headline("F1 in phase 2", 0.7, 40)
     assert headline(PATHS, of="cnn-20") == Headline("F1 in phase 2", 0.4, 30)
-    assert others(PATHS, twin="cnn-20") == {}
+    assert others(PATHS, baseline="cnn-20") == {}
 
 
 def test_readouts_are_in_order_of_time():

@@ -166,12 +166,12 @@ def test_remarks_under_the_table(shelf):
     assert "The images of pets were drawn by a generator." in text
 
 
-def test_a_twin_with_a_row_needs_no_remark(shelf):
+def test_a_baseline_with_a_row_needs_no_remark(shelf):
     rows = collect().rows
     paths = next(row for row in rows if row.checkpoint == PATHS)
-    twin = dataclasses.replace(paths, checkpoint="cnn-20.shortest-paths", architecture="cnn-20", baseline=None)
-    assert "By the recipe of" not in format_table([*rows, twin])
-    assert "By the recipe of" in format_table([*rows, dataclasses.replace(twin, dataset="mazes")])
+    baseline = dataclasses.replace(paths, checkpoint="cnn-20.shortest-paths", architecture="cnn-20", baseline=None)
+    assert "By the recipe of" not in format_table([*rows, baseline])
+    assert "By the recipe of" in format_table([*rows, dataclasses.replace(baseline, dataset="mazes")])
 
 
 @pytest.mark.parametrize(

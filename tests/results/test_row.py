@@ -63,13 +63,13 @@ def test_the_metric_of_paths_is_the_last_phase_and_has_a_baseline():
     metrics |= {"test_f1_without_queries_phase_10": 0.5, "test_grids_a_phase": 40, "cnn-20_test_f1_phase_10": 0.09}
     row = row_of(record(architecture="scnn-20", metrics=metrics, recipe={"baseline": "cnn-20"}))
     assert row.headline == Headline("F1 in phase 10", 0.1, 40)
-    assert row.twin == Headline("F1 in phase 10", 0.09, 40)
+    assert row.baseline_headline == Headline("F1 in phase 10", 0.09, 40)
     assert (row.baseline, row.paper_accuracy) == ("cnn-20", None)
 
 
 def test_what_is_not_known_is_left_out():
     row = row_of(record(metrics={"largest_angle_to_mean": 0.2}, dataset={"name": "pets"}))
-    assert (row.headline, row.twin, row.runs, row.epochs, row.paper_accuracy) == (None,) * 5
+    assert (row.headline, row.baseline_headline, row.runs, row.epochs, row.paper_accuracy) == (None,) * 5
     assert headline({"test_f1_phase_last": 1.0}) is None
 
 

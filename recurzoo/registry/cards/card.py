@@ -55,7 +55,7 @@ def write_card(record: Record, repository: str | None = None) -> str:
 
 def _facts(record: Record) -> dict[str, Any]:
     classes = record.class_names
-    told = others(record.metrics, twin=record.recipe.get("baseline"))
+    told = others(record.metrics, baseline=record.recipe.get("baseline"))
     return {
         "parameters": f"{record.parameters:,}",
         "sharing of kernels": record.sharing,

@@ -9,7 +9,7 @@ from recurzoo.registry.spec import Record
 
 
 def measured(record: Record) -> str:
-    """The test scores, beside those of the plain twin if one was trained, and what they were measured on.
+    """The test scores, beside those of the baseline if one was trained, and what they were measured on.
 
     Args:
         record: the checkpoint's `Record`.
@@ -21,7 +21,7 @@ def measured(record: Record) -> str:
 
 
 def _scores(record: Record) -> str:
-    found, twin = scores(record.metrics), record.recipe.get("baseline")
+    found, baseline = scores(record.metrics), record.recipe.get("baseline")
     if not found:
         return ""
     data, count = dataset_title(record) or "data that the record does not name", record.metrics.get(IMAGES)
@@ -29,10 +29,10 @@ def _scores(record: Record) -> str:
     if grids := record.metrics.get(GRIDS):
         on = f"On {data} that training never saw, {grids} a phase:"
     columns: dict[str, dict[int | None, str]] = {}
-    for of in filter(None, [record.architecture, twin]):
+    for of in filter(None, [record.architecture, baseline]):
         for score in found if of == record.architecture else scores(record.metrics, of=of):
             text = f"{score.value:.2%}" if score.metric == ACCURACY else f"{score.value:.4f}"
-            columns.setdefault(f"{score.name}{f', {of}' if twin else ''}", {})[score.phase] = text
+            columns.setdefault(f"{score.name}{f', {of}' if baseline else ''}", {})[score.phase] = text
     phases = list(dict.fromkeys(score.phase for score in found))
     if phases != [None]:
         columns = {"phase": {phase: str(phase or "") for phase in phases}, **columns}

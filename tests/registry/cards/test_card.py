@@ -77,7 +77,7 @@ def test_shortest_paths():
     card = ModelCard.load(folder / "README.md")
     assert (card.data.pipeline_tag, card.data.datasets) == ("image-segmentation", None)
     told = {(result.dataset_config, result.metric_name): result.metric_value for result in card.data.eval_results}
-    # The plain twin's scores are not this model's.
+    # The baseline's scores are not this model's.
     assert told == {
         (f"phase {phase}", name): metrics[f"{key}_phase_{phase}"]
         for phase in range(1, 6)
