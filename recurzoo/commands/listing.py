@@ -75,9 +75,8 @@ class ModelDescription(Report):
             if value:
                 table.add_row(key, value)
         for figure in model.figures:
-            runs = f", mean of {figure.runs} runs" if figure.runs else ""
             errors = ", ".join(f"{data} {error}%" for data, error in figure.errors.items())
-            table.add_row("paper's error", f"{errors} ({figure.source}: {figure.training}{runs})")
+            table.add_row("paper's error", f"{errors} ({figure.source}: {figure.training_in_words})")
         return Group(model.name, table)
 
 

@@ -164,6 +164,11 @@ class Figure(Spec):
     runs: int | None
     errors: dict[str, float]
 
+    @property
+    def training_in_words(self) -> str:
+        """How the networks were trained, and how many runs an error is the mean of, where the paper says it."""
+        return self.training + (f", mean of {self.runs} runs" if self.runs else "")
+
 
 @spec
 class ModelInfo(Spec):

@@ -149,7 +149,6 @@ def _paper_figure(architecture: str, dataset: str) -> dict[str, Any]:
     """The accuracy that the paper reports, and where; of several the first, which is the one without extras."""
     for figure in catalog.figures(architecture):
         if dataset in figure.errors:
-            runs = f", mean of {figure.runs} runs" if figure.runs else ""
-            source = f"{figure.source}: {figure.training}{runs}"
+            source = f"{figure.source}: {figure.training_in_words}"
             return {"paper_accuracy": round(100 - figure.errors[dataset], 4), "paper_source": source}
     return {}

@@ -78,8 +78,11 @@ def test_figures_are_the_papers():
     assert dropout.errors == {"cifar10": 3.75, "cifar100": 18.66}
     assert "dropout 0.3" in dropout.training
     assert dropout.runs == 5
+    assert dropout.training_in_words == f"{dropout.training}, mean of 5 runs"
     assert cutout.errors == {"cifar10": 2.69}
     assert catalog.figures("swrn-50-2")[0].errors == {"imagenet": 21.74, "imagenet_top5": 5.95}
+    (relaxed,) = catalog.figures("resnet-24-relaxed-all")
+    assert relaxed.training_in_words == relaxed.training
 
 
 def test_every_figure_is_of_a_catalogued_network():

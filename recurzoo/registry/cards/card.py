@@ -131,9 +131,8 @@ def _figures(figures: tuple[Figure, ...]) -> str:
         return ""
     rows = []
     for figure in figures:
-        runs = f", mean of {figure.runs} runs" if figure.runs else ""
         errors = ", ".join(f"{data} {error}" for data, error in figure.errors.items())
-        rows.append((figure.source, f"{figure.training}{runs}", errors))
+        rows.append((figure.source, figure.training_in_words, errors))
     return table(("where", "training", "test error %"), rows)
 
 
