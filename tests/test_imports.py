@@ -46,6 +46,7 @@ REGISTRY = [
     "scores",
     "cards",
     "formats",
+    "completing",
     "stored_files",
     "checkpoint",
     "hub",

@@ -6,17 +6,15 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurzoo.documents import read_json, shorten
 from recurzoo.files import draft, write_text
 from recurzoo.registry.cards.card import write_card
-from recurzoo.registry.names import name_of, parse
+from recurzoo.registry.completing import complete
 from recurzoo.registry.spec import Record
 from recurzoo.registry.stored_files import is_as_recorded, measure
 
@@ -67,7 +65,7 @@ def save(
     from recurzoo.registry.formats.weights_file import write_weights
 
     folder = Path(folder).expanduser().resolve()
-    record = _complete(record, model, folder.name)
+    record = complete(record, model, folder.name)
     _refuse_other_content(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as partial:
@@ -182,43 +180,6 @@ def recording(folder: str | Path, name: str) -> Iterator[None]:
             write_record(folder, record)
         raise
     write_record(folder, dataclasses.replace(others, files={**others.files, name: measure(folder / name)}))
-
-
-def _complete(record: Record | Mapping[str, Any] | None, model: keras.Model, folder_name: str) -> Record:
-    import keras
-
-    from recurzoo.models import ZooModel
-    from recurzoo.registry.formats.weights_file import count_parameters
-
-    if not isinstance(model, ZooModel):
-        raise ValueError(
-            f"recurzoo.save keeps models of the zoo; save others with model.save. Received: {type(model).__name__}"
-        )
-    architecture = name_of(type(model).__name__, model.architecture)
-    if architecture is None:
-        raise ValueError(f"The zoo has no name for this architecture. Received: {model.architecture}")
-    if record is None:
-        packages = ("recurzoo", "keras", keras.backend.backend())
-        versions = {package: metadata.version(package) for package in packages} | {"python": platform.python_version()}
-        record = Record(name=folder_name, architecture=architecture, versions=versions)
-    elif not isinstance(record, Record):
-        record = Record.from_dict(record)
-    if record.architecture != architecture:
-        raise ValueError(f"This model is a {architecture}. Received a record of a {record.architecture}")
-    sharing = _sharing_in_words(architecture, model.architecture.get("sharing") or {})
-    return dataclasses.replace(record, parameters=count_parameters(model), sharing=sharing)
-
-
-def _sharing_in_words(architecture: str, changes: Mapping[str, Any]) -> str:
-    def say(sharing: Any) -> str:
-        if isinstance(sharing, (tuple, list)):
-            return ", ".join(map(say, sharing))
-        if hasattr(sharing, "index"):
-            return f"{max(sharing.index) + 1} kernel(s) for {len(sharing.index)} convolutions"
-        return str(sharing)
-
-    changed = "; ".join(f"{stage} has {say(sharing)}" for stage, sharing in changes.items())
-    return f"hard: {changed}" if changed else parse(architecture).sharing
 
 
 def _about() -> str:

@@ -178,7 +178,7 @@ def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):
     np.testing.assert_allclose(outputs(recurzoo.load(tmp_path / "x")), outputs(member), rtol=1e-4, atol=1e-4)
     assert "Towards Efficient Recurrent Visual Models" in (tmp_path / "x" / "README.md").read_text()
     if not any(isinstance(bank, RelaxedBank) for stage in member.stages for bank in stage.banks):
-        assert record.sharing.startswith("hard: level_1 has 1 kernel(s) for 2 convolutions")
+        assert record.sharing == ("hard: level_1, level_2 and level_3 each have 2 times 1 kernel for 2 convolutions")
         assert record.parameters == info("resnet-18-relaxed-all").parameters - 7 * 65
 
 

@@ -284,7 +284,7 @@ def test_a_folded_model_is_a_checkpoint_like_any_other(tmp_path, randomize, imag
     model = randomize(create("swrn-22-1-1", input_shape=(8, 8, 3)))
     folded = fold(model, threshold=0.9)
     record = save(folded, tmp_path / "folded")
-    assert "stage_1 has 1 kernel(s) for 4 convolutions" in record.sharing
+    assert record.sharing == "hard: stage_1, stage_2 and stage_3 each have 1 kernel for 4 convolutions"
     np.testing.assert_allclose(
         outputs(load(tmp_path / "folded"), images), outputs(folded, images), rtol=1e-5, atol=1e-5
     )

@@ -155,7 +155,7 @@ def test_a_run_is_resumed_and_leaves_the_consolidated_form(kind, tmp_path):
     loaded = recurzoo.load(result.folder)
     assert record.architecture == "resnet-18-relaxed-middle"
     assert [bank.sharing for bank in loaded.get_layer("level_2").banks] == [tied(2), tied(2)]
-    assert record.sharing.startswith("hard: level_2 has 1 kernel(s)")
+    assert record.sharing == "hard: level_2 has 2 times 1 kernel for 2 convolutions"
     assert 0 <= record.metrics["relaxed_test_accuracy"] <= 1
     assert record.metrics["largest_angle_to_mean"] == pytest.approx(
         max(float(rows[-1][f"angle_level_2_conv{i}"]) for i in (1, 2)), rel=1e-3
