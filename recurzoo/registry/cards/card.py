@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from recurzoo.registry import catalog
 from recurzoo.registry.cards.markdown import bullets, facts, line, table
 from recurzoo.registry.cards.measured import measured
 from recurzoo.registry.cards.metadata import dataset_title, front_matter, is_about_paths
+from recurzoo.registry.cards.training import training
 from recurzoo.registry.cards.usage import fine_tuning, loading
 from recurzoo.registry.scores import others, scores
 from recurzoo.registry.spec import Figure, Record
@@ -37,7 +37,7 @@ def write_card(record: Record, repository: str | None = None) -> str:
         "Fine-tune": fine_tuning(record, repository),
         "Measured": measured(record),
         "Facts": facts(_facts(record)),
-        "Training": _training(record),
+        "Training": training(record),
         "Limits": _limits(record),
         "Licences": _licences(record),
         "What the paper reports for this architecture": _figures(catalog.figures(record.architecture)),
@@ -63,39 +63,6 @@ def _facts(record: Record) -> dict[str, Any]:
         **{key.replace("_", " "): _number(key, value) for key, value in told.items()},
         "files": ", ".join(f"{name} ({file.bytes:,} bytes)" for name, file in record.files.items()),
     }
-
-
-def _training(record: Record) -> str:
-    recipe, data = record.recipe, record.dataset
-    minutes = None if record.training_seconds is None else f"{record.training_seconds / 60:.1f} minutes"
-    rows = {
-        "folded": _words(recipe.get("folded")),
-        "recipe": record.recipe_name,
-        "images": ", ".join(filter(None, [data.source, data.note])) if data else None,
-        "image size": recipe.get("image_size"),
-        "epochs": record.epochs,
-        "batch size": recipe.get("batch_size"),
-        **{key: _words(recipe.get(key)) for key in ("optimizer", "schedule", "augmentation", "average", "curriculum")},
-        "precision": recipe.get("precision"),
-        "seed": record.seed,
-        "time": minutes,
-        "hardware": record.hardware,
-        "versions": ", ".join(f"{package} {version}" for package, version in record.versions.items()),
-    }
-    if record.recipe_name is None and record.epochs is None:
-        return ""
-    again = ""
-    if record.recipe_name in catalog.recipe_names(record.architecture):
-        again = f"\n\nTo train it again: `recurzoo train {record.recipe_name} --data DATA --out DIR`."
-    return facts(rows) + again
-
-
-def _words(settings: Any) -> str | None:
-    """Nested settings in a line, without those that are off."""
-    if not isinstance(settings, Mapping):
-        return None
-    on = {key: value for key, value in settings.items() if value not in (None, False, 0, "", [])}
-    return ", ".join(key.replace("_", " ") + ("" if value is True else f" {value}") for key, value in on.items())
 
 
 def _limits(record: Record) -> str:
