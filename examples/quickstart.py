@@ -17,8 +17,6 @@ from sklearn.datasets import load_sample_images
 
 import recurzoo
 from recurzoo.images import resize
-from recurzoo.registry.checkpoint import read_record
-from recurzoo.registry.shelf import find_folder
 from recurzoo.training.datasets import load_data
 
 matplotlib.use("Agg")
@@ -37,13 +35,12 @@ def main() -> None:
     facts = recurzoo.info(NAME)
     print(f"   {facts.parameters:,} parameters; {facts.sharing}")
     print(f"   recorded accuracy on CIFAR-10's test images: {facts.metrics['test_accuracy']:.2%}")
-    classes = read_record(find_folder(NAME)).class_names
     photographs = load_sample_images()
     pixels = np.stack([resize(image, (32, 32)) for image in photographs.images])
     for path, logits in zip(photographs.filenames, model.predict(pixels, verbose=0), strict=True):
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         best = np.argsort(-probabilities)[:3]
-        guesses = ", ".join(f"{classes[i]} {probabilities[i]:.0%}" for i in best)
+        guesses = ", ".join(f"{facts.class_names[i]} {probabilities[i]:.0%}" for i in best)
         print(f"   {Path(path).name}, of a class it has never seen: {guesses}")
 
     print("2. Fine-tune it on scikit-learn's digits, with a new head")

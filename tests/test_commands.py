@@ -71,6 +71,11 @@ def test_fold_writes_a_checkpoint_that_loads(capsys, checkpoint, pets, tmp_path)
     assert record.recipe["folded"] == {"from": "swrn-16-1-1.pets", "threshold": 0.9}
     assert record.metrics["test_accuracy"] == pytest.approx(report["accuracy_reestimated"])
     assert all(len(set(stage.banks[0].sharing.index)) == 1 for stage in recurzoo.load(tmp_path / "folded").stages)
+    # Told again of the same images, and of no others.
+    _, out, _ = run(capsys, "evaluate", tmp_path / "folded", "--data", pets, "--json")
+    assert json.loads(out)["recorded_accuracy"] == record.metrics["test_accuracy"]
+    _, out, _ = run(capsys, "evaluate", tmp_path / "folded", "--data", pets, "--limit", 2, "--json")
+    assert json.loads(out)["recorded_accuracy"] is None
 
 
 def test_a_fold_measured_on_other_images_says_so(capsys, checkpoint, pets, tmp_path):

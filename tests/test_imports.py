@@ -44,6 +44,7 @@ REGISTRY = [
     "names",
     "catalog",
     "scores",
+    "data",
     "cards",
     "formats",
     "completing",

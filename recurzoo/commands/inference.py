@@ -133,7 +133,7 @@ def evaluate_(
     """Measure a checkpoint's accuracy on a data set's test images, or its F1 on shortest-paths."""
     from recurzoo.registry.checkpoint import read_record
     from recurzoo.registry.loading import load
-    from recurzoo.registry.scores import FINGERPRINT, GRIDS
+    from recurzoo.registry.scores import ACCURACY, FINGERPRINT, GRIDS, scores
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import check_classifier, evaluate_classifier
@@ -145,12 +145,12 @@ def evaluate_(
     if data == SHORTEST_PATHS:
         # As many grids as its record was measured on, so that the same figures come out.
         count = limit or record.metrics.get(GRIDS, 1000)
-        scores = enumerate(score_phases(model, name, count), start=1)
-        return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in scores))
+        phases = enumerate(score_phases(model, name, count), start=1)
+        return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in phases))
     check_classifier(model, name)
     images = load_data(data, model.input_shape[1:3], train=False, limit=limit).relabelled(record.class_names)
     measured = evaluate_classifier(model, images.test)
     same = record.metrics.get(FINGERPRINT) == images.test.fingerprint
-    recorded = record.metrics.get("test_accuracy") if same else None
+    recorded = next((score.value for score in scores(record.metrics) if same and score.metric == ACCURACY), None)
     accuracy, loss = measured["accuracy"], measured["loss"]
     return Evaluation(record.name, images.source, images.note, len(images.test), accuracy, loss, recorded)

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from recurzoo.commands.options import Json, Name
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.data import classes_in_words
 from recurzoo.registry.listing import info, list_models
 from recurzoo.registry.names import split_tag
+from recurzoo.registry.scores import Headline, describe, headline, others, readouts, rounded, scores
 from recurzoo.registry.shelf import checkpoint_for, find_checkpoints
 from recurzoo.registry.spec import ModelInfo
 from recurzoo.reports import Report
@@ -21,12 +24,12 @@ from recurzoo.reports import Report
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A row of the list; the accuracy is the checkpoint's, a share of 1."""
+    """A row of the list, with the score by which the checkpoint is compared."""
 
     name: str
     parameters: int | None
     checkpoint: str | None
-    test_accuracy: float | None
+    measured: Headline | None
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,12 @@ class ModelList(Report):
     models: tuple[ListedModel, ...]
 
     def __rich__(self) -> RenderableType:
-        table = Table("name", "parameters", "weights", "test accuracy", box=None, pad_edge=False)
-        table.columns[1].justify = table.columns[3].justify = "right"
+        table = Table("name", "parameters", "weights", "measured", box=None, pad_edge=False)
+        table.columns[1].justify = "right"
         for model in self.models:
             count = "" if model.parameters is None else f"{model.parameters:,}"
-            accuracy = "" if model.test_accuracy is None else f"{model.test_accuracy:.2%}"
-            table.add_row(model.name, count, model.checkpoint or "", accuracy)
+            measured = describe(model.measured) if model.checkpoint else ""
+            table.add_row(Text(model.name), count, Text(model.checkpoint or ""), measured)
         return table
 
 
@@ -63,9 +66,10 @@ class ModelDescription(Report):
             "parameters": f"{model.parameters:,}",
             "while training": f"{model.training_parameters:,}" * (model.training_parameters != model.parameters),
             "sharing": model.sharing,
-            "loads": model.checkpoint or "nothing: there are no weights of this name",
+            "checkpoint": model.checkpoint or "none: there are no weights of this name",
             "weights": ", ".join(model.weights),
-            **{key.replace("_", " "): str(value) for key, value in model.metrics.items()},
+            "classes": classes_in_words(model.class_names) if model.class_names else "",
+            **_measured(model),
             "trained by": model.recipe,
             "recipes": ", ".join(model.recipes),
             "licences": "; ".join(f"{of}: {licence or 'not stated'}" for of, licence in model.licences.items()),
@@ -73,11 +77,29 @@ class ModelDescription(Report):
         }
         for key, value in rows.items():
             if value:
-                table.add_row(key, value)
+                # Not strings, whose brackets would be read as markup.
+                table.add_row(Text(key), Text(value))
         for figure in model.figures:
             errors = ", ".join(f"{data} {error}%" for data, error in figure.errors.items())
             table.add_row("paper's error", f"{errors} ({figure.source}: {figure.training_in_words})")
-        return Group(model.name, table)
+        return Group(Text(model.name), table)
+
+
+def _measured(model: ModelInfo) -> dict[str, str]:
+    """A checkpoint's metrics, a row for each kind of score, and what they were measured on."""
+    rows: dict[str, list[str]] = {}
+    for score in scores(model.metrics):
+        phase = f"phase {score.phase}: " if score.phase else ""
+        rows.setdefault(score.name[0].lower() + score.name[1:], []).append(phase + score.rounded)
+    for time, told in readouts(model.metrics).items():
+        for way, accuracy in told.items():
+            rows.setdefault(f"read out at, {way}", []).append(f"{time}: {accuracy:.2%}")
+    more = others(model.metrics, baseline=model.baseline)
+    return {
+        **{name: ", ".join(values) for name, values in rows.items()},
+        **{key.replace("_", " "): rounded(key, value) for key, value in more.items()},
+        "measured on": model.measured_on or "",
+    }
 
 
 def list_(
@@ -96,7 +118,7 @@ def _row(name: str) -> ListedModel:
     record = read_record(find_checkpoints()[checkpoint]) if checkpoint else None
     facts = catalog.architecture_facts(split_tag(name)[0])
     parameters = record.parameters if record else facts.parameters if facts else None
-    return ListedModel(name, parameters, checkpoint, record.metrics.get("test_accuracy") if record else None)
+    return ListedModel(name, parameters, checkpoint, headline(record.metrics) if record else None)
 
 
 def info_(name: Name, json: Json = False) -> Report:

@@ -8,6 +8,7 @@ from pathlib import Path
 from recurzoo.errors import MissingWeightsError
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.registry.data import measured_on
 from recurzoo.registry.hub.client import SCHEME, Client
 from recurzoo.registry.loading import create
 from recurzoo.registry.names import split_tag
@@ -61,6 +62,8 @@ def info(name: str | Path) -> ModelInfo:
     Example:
         >>> recurzoo.info("swrn-28-10-2").parameters
         17125630
+        >>> recurzoo.info("swrn-22-1-2").class_names[3]
+        'cat'
     """
     try:
         # The Hub is only asked of what can be nowhere else.
@@ -94,10 +97,13 @@ def info(name: str | Path) -> ModelInfo:
         parameters=parameters,
         training_parameters=training_parameters or parameters,
         classes=classes,
+        class_names=record.class_names if record else (),
         sharing=(record.sharing if record else None) or architecture.sharing,
         weights=weights,
         checkpoint=record.name if record else None,
         metrics=record.metrics if record else {},
+        measured_on=measured_on(record) if record else None,
+        baseline=record.baseline if record else None,
         recipe=record.recipe_name if record else None,
         recipes=catalog.recipe_names(architecture.name),
         figures=catalog.figures(architecture.name),

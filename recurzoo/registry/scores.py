@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 # On what the scores were measured: how many images, their fingerprint, or how many generated grids in each phase.
 IMAGES, FINGERPRINT, GRIDS = "test_images", "test_fingerprint", "test_grids_a_phase"
 
+# How a readout time that was not trained got its normalisation statistics.
+WAYS = ("reused", "recomputed")
+
 # What a score is of, for machines, and the headline's words for it.
 ACCURACY, TEST_ACCURACY = "accuracy", "test accuracy"
 _ACCURACY = "test_accuracy"
 _F1 = re.compile(r"test_f1(?P<without>_without_queries)?_phase_(?P<phase>[0-9]{1,9})")
-_READOUT = re.compile(r"test_accuracy_at_readout_(?P<time>[0-9]{1,9})_(?P<way>reused|recomputed)")
+_READOUT = re.compile(rf"test_accuracy_at_readout_(?P<time>[0-9]{{1,9}})_(?P<way>{'|'.join(WAYS)})")
 
 
 class Score(NamedTuple):
@@ -31,6 +34,11 @@ class Score(NamedTuple):
     name: str
     value: float
     phase: int | None = None
+
+    @property
+    def rounded(self) -> str:
+        """The value as people compare it."""
+        return f"{self.value:.2%}" if self.metric == ACCURACY else f"{self.value:.4f}"
 
 
 class Headline(NamedTuple):
@@ -86,6 +94,18 @@ def headline(metrics: Mapping[str, Any], of: str | None = None) -> Headline | No
     return Headline(f"F1 in phase {last}", found[f"test_f1_phase_{last}"], found.get(GRIDS))
 
 
+def describe(headline: Headline | None) -> str:
+    """A checkpoint's figure in words."""
+    # A record says what it likes.
+    if headline is None or not _is_number(headline.value):
+        return "not measured"
+    metric, value, examples = headline
+    count = f"{examples:,}" if isinstance(examples, int) else ""
+    if metric == TEST_ACCURACY:
+        return f"{value:.2%}" + (f" of {count} images" if count else "")
+    return f"{value:.3f} {metric}" + (f", {count} grids" if count else "")
+
+
 def readouts(metrics: Mapping[str, Any]) -> dict[int, dict[str, float]]:
     """The accuracies of a fully recurrent network at other readout times than its own, among a record's metrics.
 
@@ -119,6 +139,13 @@ def others(metrics: Mapping[str, Any], baseline: str | None = None) -> dict[str,
         and not _READOUT.fullmatch(key)
         and not (baseline and key.startswith(f"{baseline}_"))
     }
+
+
+def rounded(name: str, value: Any) -> str:
+    """One of `others` as people read it."""
+    if not isinstance(value, float):
+        return "" if value is None else str(value)
+    return f"{value:.2%}" if name.endswith(ACCURACY) else f"{value:.4g}"
 
 
 def _of(metrics: Mapping[str, Any], baseline: str | None) -> dict[str, Any]:

@@ -77,6 +77,12 @@ class Record(Spec):
     licence: str | None = None
     files: dict[str, StoredFile] = field(default_factory=dict)
 
+    @property
+    def baseline(self) -> str | None:
+        """The architecture that the same recipe was run with beside this one; the metrics have its scores too."""
+        name = self.recipe.get("baseline")
+        return name if isinstance(name, str) else None
+
 
 @spec
 class Paper(Spec):
@@ -181,10 +187,13 @@ class ModelInfo(Spec):
         parameters: int, trainable parameters, of the checkpoint if it has one, else at `classes` classes.
         training_parameters: int, those of the form that is trained.
         classes: int, outputs; None for a checkpoint that does not name its classes.
+        class_names: tuple of str, in the order of the logits of the checkpoint; empty where they are not known.
         sharing: str, how the stages share their kernels, in words.
         weights: names of the checkpoints there are.
         checkpoint: the checkpoint that this name loads, or None.
         metrics: dict, measured on that checkpoint.
+        measured_on: str, what they were measured on, in words; None if it has no test scores.
+        baseline: str, an architecture trained by the same recipe, whose metrics stand among them after its name.
         recipe: str, the recipe that checkpoint was trained with.
         recipes: names of the recipes for this architecture.
         figures: what the paper reports.
@@ -198,10 +207,13 @@ class ModelInfo(Spec):
     parameters: int
     training_parameters: int
     classes: int | None
+    class_names: tuple[str, ...]
     sharing: str
     weights: tuple[str, ...]
     checkpoint: str | None
     metrics: dict[str, Any]
+    measured_on: str | None
+    baseline: str | None
     recipe: str | None
     recipes: tuple[str, ...]
     figures: tuple[Figure, ...]

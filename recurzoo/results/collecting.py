@@ -12,10 +12,11 @@ from rich.table import Table
 from recurzoo.files import write_text
 from recurzoo.registry.checkpoint import RECORD, read_record
 from recurzoo.registry.loading import load
+from recurzoo.registry.scores import describe
 from recurzoo.registry.shelf import PACKAGE, find_checkpoints
 from recurzoo.reports import Report
 from recurzoo.results.measuring import measure
-from recurzoo.results.readme import describe, replace_table
+from recurzoo.results.readme import replace_table
 from recurzoo.results.row import ResultRow, row_of
 from recurzoo.results.table_file import RESULTS, format_csv, read_csv
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recurzoo.registry import catalog
-from recurzoo.registry.scores import TEST_ACCURACY, Headline
+from recurzoo.registry.scores import describe
 from recurzoo.results.row import ResultRow
 
 BEGIN, END = "<!-- results: written by `recurzoo results --write` -->", "<!-- end of results -->"
@@ -47,16 +47,6 @@ def replace_table(text: str, rows: Sequence[ResultRow]) -> str:
             "Received: a text without these; put them back"
         )
     return f"{before}{BEGIN}\n\n{format_table(rows)}\n\n{END}{after}"
-
-
-def describe(headline: Headline | None) -> str:
-    """A checkpoint's figure in words."""
-    if headline is None:
-        return "not measured"
-    metric, value, examples = headline
-    if metric == TEST_ACCURACY:
-        return f"{value:.2%}" + ("" if examples is None else f" of {examples:,} images")
-    return f"{value:.3f} {metric}" + ("" if examples is None else f", {examples:,} grids")
 
 
 def _cells(row: ResultRow) -> tuple[str, ...]:

@@ -120,8 +120,7 @@ def row_of(record: Record) -> ResultRow:
             f"{', '.join(record.files) or 'none'}; save the checkpoint again"
         )
     found = headline(record.metrics)
-    baseline = record.recipe.get("baseline")
-    beside = headline(record.metrics, of=baseline) if baseline else None
+    beside = headline(record.metrics, of=record.baseline) if record.baseline else None
     values = {
         "checkpoint": record.name,
         "architecture": record.architecture,
@@ -138,7 +137,7 @@ def row_of(record: Record) -> ResultRow:
     if found is not None:
         values |= {"metric": found.metric, "value": found.value, "test_examples": found.examples}
     if beside is not None:
-        values |= {"baseline": baseline, "baseline_value": beside.value}
+        values |= {"baseline": record.baseline, "baseline_value": beside.value}
     if record.dataset is not None:
         values |= {"dataset": record.dataset.name, "data_note": record.dataset.note}
         values |= _paper_figure(record.architecture, record.dataset.name)

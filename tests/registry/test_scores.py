@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from recurzoo.registry.scores import Headline, Score, headline, others, readouts, scores
+from recurzoo.registry.scores import Headline, Score, describe, headline, others, readouts, rounded, scores
 
 PATHS = {
     "test_f1_phase_1": 0.9,
@@ -44,6 +44,20 @@ def test_of_paths_and_the_baseline():
     assert others(PATHS, baseline="cnn-20") == {}
 
 
+def test_figures_in_words():
+    assert describe(headline(IMAGES)) == "83.00% of 10,000 images"
+    assert describe(headline(PATHS)) == "0.700 F1 in phase 2, 40 grids"
+    assert describe(headline({"test_accuracy": 0.5})) == "50.00%"
+    assert describe(headline({"test_f1_phase_3": 0.25})) == "0.250 F1 in phase 3"
+    assert describe(headline({})) == "not measured"
+    assert [score.rounded for score in scores({"test_accuracy": 2 / 3, "test_f1_phase_1": 2 / 3})] == [
+        "66.67%",
+        "0.6667",
+    ]
+    assert rounded("relaxed_test_accuracy", 2 / 3) == "66.67%"
+    assert [rounded("x", value) for value in (2 / 3, 12, "word", None)] == ["0.6667", "12", "word", ""]
+
+
 def test_readouts_are_in_order_of_time():
     assert list(readouts(IMAGES).items()) == [(2, {"recomputed": 0.4, "reused": 0.3}), (10, {"reused": 0.2})]
     assert readouts(PATHS) == {}
@@ -52,6 +66,7 @@ def test_readouts_are_in_order_of_time():
 @pytest.mark.parametrize("value", [math.nan, math.inf, "0.9", True, None])
 def test_a_score_is_a_finite_number(value):
     assert scores({"test_accuracy": value}) == []
+    assert describe(headline({"test_accuracy": value, "test_images": value})) == "not measured"
     assert readouts({"test_accuracy_at_readout_2_reused": value}) == {}
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from recurzoo.registry import catalog
 from recurzoo.registry.cards.markdown import bullets, facts, line, table
 from recurzoo.registry.cards.measured import measured
-from recurzoo.registry.cards.metadata import dataset_title, front_matter, is_about_paths
+from recurzoo.registry.cards.metadata import front_matter
 from recurzoo.registry.cards.training import training
 from recurzoo.registry.cards.usage import fine_tuning, loading
-from recurzoo.registry.scores import others, scores
+from recurzoo.registry.data import classes_in_words, dataset_title, is_about_paths
+from recurzoo.registry.scores import others, rounded, scores
 from recurzoo.registry.spec import Figure, Record
 
 ONE_RUN = "the figures are those of one run: another seed gives others"
@@ -54,13 +55,14 @@ def write_card(record: Record, repository: str | None = None) -> str:
 
 
 def _facts(record: Record) -> dict[str, Any]:
-    classes = record.class_names
-    told = others(record.metrics, baseline=record.recipe.get("baseline"))
     return {
         "parameters": f"{record.parameters:,}",
         "sharing of kernels": record.sharing,
-        "classes": ", ".join(classes) if len(classes) <= 20 else len(classes),
-        **{key.replace("_", " "): _number(key, value) for key, value in told.items()},
+        "classes": classes_in_words(record.class_names),
+        **{
+            key.replace("_", " "): rounded(key, value)
+            for key, value in others(record.metrics, baseline=record.baseline).items()
+        },
         "files": ", ".join(f"{name} ({file.bytes:,} bytes)" for name, file in record.files.items()),
     }
 
@@ -101,9 +103,3 @@ def _figures(figures: tuple[Figure, ...]) -> str:
         errors = ", ".join(f"{data} {error}" for data, error in figure.errors.items())
         rows.append((figure.source, figure.training_in_words, errors))
     return table(("where", "training", "test error %"), rows)
-
-
-def _number(key: str, value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.2%}" if key.endswith("accuracy") else f"{value:.4g}"
-    return value

@@ -6,10 +6,10 @@ import re
 
 from recurzoo.registry import catalog
 from recurzoo.registry.cards.markdown import line
+from recurzoo.registry.data import dataset_title, is_about_paths
 from recurzoo.registry.scores import scores
 from recurzoo.registry.spec import Record
 
-SHORTEST_PATHS = "shortest-paths"
 # The Hub's identifiers of licences that weights are published under; others are named in words.
 HUB_LICENCES = (
     "apache-2.0",
@@ -22,23 +22,6 @@ HUB_LICENCES = (
     "gpl-3.0",
     "mit",
 )
-
-
-def is_about_paths(record: Record) -> bool:
-    """Whether a checkpoint marks shortest paths, instead of classifying images."""
-    return record.dataset is not None and record.dataset.name == SHORTEST_PATHS
-
-
-def dataset_title(record: Record) -> str | None:
-    """The name of the data set in prose, with how the images at hand differ from it."""
-    if record.dataset is None:
-        return None
-    if is_about_paths(record):
-        size = record.recipe.get("image_size")
-        return "shortest paths on generated grids" + (f" of {size}x{size} cells" if size else "")
-    facts = catalog.dataset_facts(record.dataset.name)
-    title = facts.title if facts else record.dataset.name
-    return f"{title} ({record.dataset.note})" if record.dataset.note else title
 
 
 def front_matter(record: Record) -> str:

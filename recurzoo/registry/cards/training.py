@@ -52,7 +52,7 @@ def training(record: Record) -> str:
         "average": _average(recipe.get("average")),
         "pull": _pull(record),
         "curriculum": _words(recipe.get("curriculum")),
-        "baseline": recipe.get("baseline"),
+        "baseline": record.baseline,
         "precision": recipe.get("precision"),
         "seed": record.seed,
         "time": minutes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from recurzoo.registry.cards.metadata import is_about_paths
+from recurzoo.registry.data import is_about_paths
 from recurzoo.registry.spec import Record
 
 ZOO = "recurzoo"
