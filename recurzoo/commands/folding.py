@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recurzoo.commands.options import Json, Name, OptionalData
-from recurzoo.registry.scores import FINGERPRINT, headline
+from recurzoo.registry.scores import FINGERPRINT, describe, headline
 from recurzoo.reports import Report
-from recurzoo.results.readme import describe
 
 if TYPE_CHECKING:
     from recurzoo.models import ZooModel
