@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from recurzoo.folding.normalization import reestimate_batch_norm
 from recurzoo.folding.report import BankReport, FoldReport, StageReport, count_layers
 from recurzoo.models import ZooModel
+from recurzoo.models.counting import count_parameters
 from recurzoo.sharing import Fold, KernelBank, RelaxedBank, SoftBank, untied
 
 # For each stage, what becomes of each bank: the hard sharing in its place, or None to keep it.
@@ -185,8 +185,8 @@ def _report(
         threshold=threshold,
         layers_before=count_layers(model),
         layers_after=count_layers(new),
-        parameters_before=_count_parameters(model),
-        parameters_after=_count_parameters(new),
+        parameters_before=count_parameters(model),
+        parameters_after=count_parameters(new),
         stages=tuple(stages),
         weight_error=max(bank.weight_error for bank in banks),
         angle=max(bank.angle for bank in banks),
@@ -195,12 +195,6 @@ def _report(
     # Not as a plain attribute: Keras watches those for state to save.
     object.__setattr__(new, "fold_report", report)
     return new
-
-
-def _count_parameters(model: keras.Model) -> int:
-    # Of the layers, not of the model: a frozen model's weights are its parameters no less.
-    weights = [weight for layer in model._flatten_layers() for weight in layer._trainable_variables]
-    return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
 def _accuracy(model: ZooModel, data: tuple[Any, Any], batch_size: int) -> float:

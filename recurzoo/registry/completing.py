@@ -33,7 +33,7 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
     import keras
 
     from recurzoo.models import ZooModel
-    from recurzoo.registry.formats.weights_file import count_parameters
+    from recurzoo.models.counting import count_parameters
 
     if not isinstance(model, ZooModel):
         raise ValueError(

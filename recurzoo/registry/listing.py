@@ -82,7 +82,7 @@ def info(name: str | Path) -> ModelInfo:
     elif facts is not None:
         parameters, classes = facts.parameters, facts.classes
     else:
-        from recurzoo.registry.formats.weights_file import count_parameters
+        from recurzoo.models.counting import count_parameters
 
         model = create(architecture.name)
         parameters, classes = count_parameters(model, consolidated=True), model.output_shape[-1]

@@ -14,8 +14,8 @@ from recurzoo.errors import UnknownNameError
 from recurzoo.layers import adjacent_edges
 from recurzoo.layers.transitions import active_updates
 from recurzoo.models import FRNN
+from recurzoo.models.counting import count_parameters
 from recurzoo.registry import catalog
-from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
 from recurzoo.sharing import HardSharing, RelaxedSharing, tied
 from tests.models import routes

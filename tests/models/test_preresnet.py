@@ -8,8 +8,8 @@ from keras import ops
 import recurzoo
 from recurzoo.errors import UnknownNameError
 from recurzoo.models import PreActivationResNet
+from recurzoo.models.counting import count_parameters
 from recurzoo.registry.catalog import architecture
-from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.names import name_of
 from recurzoo.sharing import Loop
 from tests.models.precision import mixed_bfloat16

@@ -8,8 +8,8 @@ from keras import ops
 import recurzoo
 from recurzoo.exporting import export
 from recurzoo.models import RelaxedResNet
+from recurzoo.models.counting import count_parameters
 from recurzoo.registry import catalog
-from recurzoo.registry.formats.weights_file import count_parameters
 from recurzoo.registry.listing import info
 from recurzoo.sharing import RelaxedBank, tied
 from tests import numpy_layers as reference

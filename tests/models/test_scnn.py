@@ -8,7 +8,7 @@ from keras import ops
 import recurzoo
 from recurzoo.exporting import export
 from recurzoo.models import SCNN
-from recurzoo.registry.formats.weights_file import count_parameters
+from recurzoo.models.counting import count_parameters
 from recurzoo.registry.listing import info
 from recurzoo.sharing import SoftBank
 from tests import numpy_layers as reference

@@ -35,7 +35,7 @@ PUBLISHED = {
 COUNT = """
 import importlib, json, keras
 from recurzoo.registry import catalog
-from recurzoo.registry.formats.weights_file import count_parameters
+from recurzoo.models.counting import count_parameters
 
 counts = {}
 for name in catalog.architecture_names():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,20 +59,6 @@ def write_weights(model: keras.Model, path: str | Path) -> None:
         saving_lib._save_state(model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set())
     finally:
         store.close()
-
-
-def count_parameters(model: keras.Model, consolidated: bool = False) -> int:
-    """The number of trainable parameters; those of a frozen layer count as well, moving statistics never do.
-
-    Args:
-        model: a built model.
-        consolidated: bool, whether a relaxed bank counts as the one kernel that consolidating leaves of it.
-    """
-    from recurzoo.sharing import RelaxedBank
-
-    own = {id(v): math.prod(v.shape) for layer in model._flatten_layers() for v in layer._trainable_variables}
-    banks = [layer for layer in model._flatten_layers() if consolidated and isinstance(layer, RelaxedBank)]
-    return sum(own.values()) - sum((bank.slots - 1) * math.prod(bank.kernel_shape) for bank in banks)
 
 
 def stored_form(variable: keras.Variable) -> np.ndarray:
