@@ -19,6 +19,7 @@ BUILDS_ON = {
     "documents": [],
     "values": [],
     "files": [],
+    "environment": [],
     "images": [],
     "reports": [],
     "sharing": ["values"],
@@ -26,7 +27,7 @@ BUILDS_ON = {
     "models": ["layers"],
     "folding": ["models", "reports"],
     "exporting": ["folding", "files", "errors"],
-    "registry": ["models", "files", "documents", "errors", "reports"],
+    "registry": ["models", "environment", "files", "documents", "errors", "reports"],
     "tasks": [],
     "training": ["registry", "folding", "images", "tasks"],
     "benchmarking": ["training"],
@@ -60,7 +61,7 @@ REGISTRY = [
 HEAVY = {"keras", "tensorflow", "jax", "torch", "huggingface_hub", "matplotlib", "tensorflow_datasets", "h5py"}
 # What is imported where it is used, everywhere.
 NEVER_ON_TOP = {"tensorflow", "jax", "torch", "huggingface_hub", "matplotlib", "tensorflow_datasets"}
-LIGHT = ("registry", "results", "commands", "cli", "__main__", "__init__", "reports")
+LIGHT = ("registry", "results", "commands", "cli", "__main__", "__init__", "reports", "environment")
 
 BUDGET_SECONDS = {"import recurzoo": 0.3, "list": 1.0, "--help": 1.0}
 MEASURE = """

@@ -13,10 +13,10 @@ from keras import ops
 
 from recurzoo.benchmarking.macs import macs
 from recurzoo.benchmarking.report import BenchmarkReport, Comparison, median_interval
+from recurzoo.environment import describe_hardware, describe_versions
 from recurzoo.folding import materialize
 from recurzoo.models import ZooModel
 from recurzoo.sharing import SoftBank
-from recurzoo.training.hardware import describe_hardware, describe_versions
 
 # How much longer sharing may take, at the lower end of the ratio's interval.
 BOUNDS = {"train": 1.05, "predict": 1.03, "predict materialized": 1.03}

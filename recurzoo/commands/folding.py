@@ -37,11 +37,11 @@ def fold_(
     json: Json = False,
 ) -> Report:
     """Tie similar kernels, so that loops appear; with --data, measure accuracy and normalisation statistics anew."""
+    from recurzoo.environment import describe_versions
     from recurzoo.folding import fold
     from recurzoo.registry import checkpoint
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
-    from recurzoo.training.hardware import describe_versions
     from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
 
     folder = find_folder(name)

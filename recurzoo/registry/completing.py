@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections import Counter
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from recurzoo.environment import describe_versions
 from recurzoo.registry.names import name_of, parse
 from recurzoo.registry.spec import Record
 
@@ -30,8 +29,6 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
     Raises:
         ValueError: if the model is not of the zoo, or the record is not well-formed or of another architecture.
     """
-    import keras
-
     from recurzoo.models import ZooModel
     from recurzoo.models.counting import count_parameters
 
@@ -43,9 +40,7 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
     if architecture is None:
         raise ValueError(f"The zoo has no name for this architecture. Received: {model.architecture}")
     if record is None:
-        packages = ("recurzoo", "keras", keras.backend.backend())
-        versions = {package: metadata.version(package) for package in packages} | {"python": platform.python_version()}
-        record = Record(name=name, architecture=architecture, versions=versions)
+        record = Record(name=name, architecture=architecture, versions=describe_versions())
     elif not isinstance(record, Record):
         record = Record.from_dict(record)
     if record.architecture != architecture:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from rich.console import RenderableType
 
+from recurzoo.environment import describe_hardware, describe_versions
 from recurzoo.files import write_text
 from recurzoo.models import ZooModel
 from recurzoo.registry import checkpoint
@@ -22,7 +23,6 @@ from recurzoo.registry.spec import Record, TrainingData
 from recurzoo.reports import Report
 from recurzoo.training import path_finding
 from recurzoo.training.classification import Classification, Task
-from recurzoo.training.hardware import describe_hardware, describe_versions
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns

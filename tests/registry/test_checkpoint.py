@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -16,6 +17,7 @@ from recurzoo.registry.checkpoint import read_record, recording, save, verify_fi
 from recurzoo.registry.formats.config_file import read_config
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record
+from tests.conftest import BACKEND
 
 OPEN_WITH_CORE_KERAS = """
 import sys
@@ -36,7 +38,7 @@ def test_the_record_says_what_was_measured(folder):
     for name, file in record.files.items():
         content = (folder / name).read_bytes()
         assert (file.bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-    assert record.versions["keras"]
+    assert (record.versions["keras"], record.versions["backend"]) == (keras.__version__, BACKEND)
     assert "swrn-16-1-2" in (folder / "README.md").read_text()
 
 

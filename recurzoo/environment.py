@@ -1,4 +1,4 @@
-"""What a figure was measured on: the machine and the versions."""
+"""What a model was made or measured on: the machine and the versions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-import keras
-
 PACKAGES = ("recurzoo", "keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def describe_hardware() -> str:
     """The accelerator, if the backend has one, or else the processor and its cores."""
+    import keras
+
     processor = (
         f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
     )
@@ -49,6 +49,8 @@ def _cpu() -> str:
 
 def describe_versions() -> dict[str, str]:
     """Versions of Python, of this package and of what it computes with, and the backend in use."""
+    import keras
+
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     for package in PACKAGES:
         try:
