@@ -16,6 +16,7 @@ from rich.console import Console
 
 from recurzoo.commands import (
     benchmarking,
+    exporting,
     fetching,
     folding,
     inference,
@@ -41,7 +42,7 @@ app.command("evaluate")(inference.evaluate_)
 app.command("readout")(readout.readout_)
 app.command("train")(training.train_)
 app.command("fold")(folding.fold_)
-app.command("export")(folding.export_)
+app.command("export")(exporting.export_)
 app.command("fetch")(fetching.fetch_)
 app.command("publish")(publishing.publish_)
 app.command("benchmark")(benchmarking.benchmark_)

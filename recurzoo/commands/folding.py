@@ -1,11 +1,9 @@
-"""`recurzoo fold` and `recurzoo export`: from a trained network to a small file."""
+"""`recurzoo fold`."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,14 +17,6 @@ if TYPE_CHECKING:
     from recurzoo.models import ZooModel
     from recurzoo.registry.spec import Record
     from recurzoo.training.datasets import ImageData
-
-
-class Format(StrEnum):
-    """Formats of export."""
-
-    ONNX = "onnx"
-    LITERT = "litert"
-    SAVED_MODEL = "saved_model"
 
 
 def fold_(
@@ -91,49 +81,3 @@ def _noting(record: Record, images: ImageData) -> Record:
     used = ", ".join(filter(None, [f"folded and measured on {images.source}", images.note]))
     note = "; ".join(filter(None, [dataset.note, used]))
     return dataclasses.replace(record, dataset=dataclasses.replace(dataset, note=note))
-
-
-def export_(
-    name: Name,
-    format: Annotated[Format, typer.Option("--format", help="The file's format.")],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", help="The file, or the folder of a SavedModel; model.onnx or model.tflite in NAME's own folder."
-        ),
-    ],
-    materialize: Annotated[
-        bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
-    ] = False,
-    json: Json = False,
-) -> Report:
-    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes; NAME's own folder records it."""
-    from recurzoo.exporting import export
-    from recurzoo.registry.checkpoint import RECORD, recording
-    from recurzoo.registry.hub.client import refuse_to_change_a_download
-    from recurzoo.registry.loading import load
-    from recurzoo.registry.shelf import find_folder
-
-    folder = find_folder(name)
-    inside = (out.parent / RECORD).is_file()
-    if inside:
-        refuse_to_change_a_download(name, out.parent)
-        _refuse_other_names(out, format, folder)
-    with recording(out.parent, out.name) if inside else contextlib.nullcontext():
-        return export(load(folder), out, format.value, materialize)
-
-
-def _refuse_other_names(out: Path, format: Format, folder: Path) -> None:
-    from recurzoo.registry.checkpoint import EXPORTS
-
-    if not out.parent.samefile(folder):
-        raise ValueError(
-            "A checkpoint's folder holds exports of that checkpoint alone. "
-            f"Received: --out {str(out)!r} for {str(folder)!r}; choose another folder"
-        )
-    if out.name != EXPORTS.get(format.value):
-        allowed = ", ".join(f"{name} for {format}" for format, name in EXPORTS.items())
-        raise ValueError(
-            f"In a checkpoint's folder an export has a name of its own: {allowed}. "
-            f"Received: --out {str(out)!r} for {format.value}; take that name or another folder"
-        )

@@ -1,0 +1,62 @@
+"""`recurzoo export`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recurzoo.commands.options import Json, Name
+from recurzoo.reports import Report
+
+
+def export_(
+    name: Name,
+    format: Annotated[Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="The file's format.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="The file, or the folder of a SavedModel; in the checkpoint's own folder only model.onnx or model.tflite.",
+        ),
+    ],
+    materialize: Annotated[
+        bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
+    ] = False,
+    json: Json = False,
+) -> Report:
+    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes.
+
+    Written into the checkpoint's own folder, the file is listed in its record.
+    """
+    from recurzoo.exporting import export
+    from recurzoo.registry.checkpoint import RECORD, recording
+    from recurzoo.registry.hub.client import refuse_to_change_a_download
+    from recurzoo.registry.loading import load
+    from recurzoo.registry.shelf import find_folder
+
+    folder = find_folder(name)
+    inside = (out.parent / RECORD).is_file()
+    if inside:
+        refuse_to_change_a_download(name, out.parent)
+        _refuse_other_names(out, format, folder)
+    with recording(out.parent, out.name) if inside else contextlib.nullcontext():
+        return export(load(folder), out, format, materialize)
+
+
+def _refuse_other_names(out: Path, format: str, folder: Path) -> None:
+    from recurzoo.registry.checkpoint import EXPORTS
+
+    if not out.parent.samefile(folder):
+        raise ValueError(
+            "A checkpoint's folder holds exports of that checkpoint alone. "
+            f"Received: --out {str(out)!r} for {str(folder)!r}; choose another folder"
+        )
+    if out.name != EXPORTS.get(format):
+        allowed = ", ".join(f"{name} for {format}" for format, name in EXPORTS.items())
+        raise ValueError(
+            f"In a checkpoint's folder an export has a name of its own: {allowed}. "
+            f"Received: --out {str(out)!r} for {format}; take that name or another folder"
+        )
