@@ -19,7 +19,7 @@ def export_(
         Path,
         typer.Option(
             "--out",
-            help="The file, or the folder of a SavedModel; in the checkpoint's own folder only model.onnx or model.tflite.",
+            help="The file, or a SavedModel's folder; in the checkpoint's own folder only model.onnx or model.tflite.",
         ),
     ],
     materialize: Annotated[

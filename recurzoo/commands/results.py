@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recurzoo.commands.options import Json, OptionalData
+from recurzoo.commands.options import Json, OptionalData, OptionalName
 from recurzoo.reports import Report
 
 
@@ -27,12 +27,7 @@ def results_(
 
 
 def verify_(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]", help="A name of the zoo, a checkpoint's folder, or hf://USER/REPO[@REVISION]."
-        ),
-    ] = None,
+    name: OptionalName = None,
     data: OptionalData = None,
     json: Json = False,
 ) -> Report:
