@@ -22,10 +22,11 @@ from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record, TrainingData
 from recurzoo.reports import Report
 from recurzoo.training import path_finding
-from recurzoo.training.classification import Classification, Task
+from recurzoo.training.classification import Classification
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns
+from recurzoo.training.task import Task
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
 
 STATE, LOG = "state.safetensors", "training.csv"
