@@ -1,9 +1,10 @@
-"""The catalog: known architectures, the papers' figures, data sets; TOML files beside this module."""
+"""The catalog: known architectures, the papers' figures, data sets, recipes' names; TOML files of the package."""
 
 from __future__ import annotations
 
 import functools
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from recurzoo.documents import read_toml
@@ -83,8 +84,14 @@ def dataset_facts(name: str) -> DatasetFacts | None:
     return _datasets().get(name)
 
 
-def recipe_names(architecture: str) -> tuple[str, ...]:
-    """The names of the recipes for an architecture, sorted."""
-    folder = resources.files("recurzoo").joinpath("training", "recipes")
-    names = [file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")]
-    return tuple(sorted(name for name in names if name.startswith(f"{architecture}.")))
+def recipes_folder() -> Traversable:
+    """Where the recipes lie that ship with the package."""
+    return resources.files("recurzoo").joinpath("training", "recipes")
+
+
+def recipe_names(architecture: str | None = None) -> tuple[str, ...]:
+    """The names of the recipes that ship with the package, of all or of those for an architecture, sorted."""
+    names = [file.name.removesuffix(".toml") for file in recipes_folder().iterdir() if file.name.endswith(".toml")]
+    # What begins with an underscore is no recipe but the common ground of several.
+    recipes = sorted(name for name in names if not name.startswith("_"))
+    return tuple(name for name in recipes if architecture is None or name.startswith(f"{architecture}."))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from recurzoo.documents import one_line, parse_toml, read_toml, shorten
 from recurzoo.errors import UnknownNameError
+from recurzoo.registry.catalog import recipe_names, recipes_folder
 from recurzoo.training.settings import (
     Augmentation,
     Curriculum,
@@ -70,13 +69,6 @@ class Recipe(Part):
     data_licence: Words | None = None
 
 
-def list_recipes() -> list[str]:
-    """The names of the recipes that ship with the package, sorted."""
-    # What begins with an underscore is no recipe but the common ground of several.
-    names = (file.name for file in _folder().iterdir())
-    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml") and not name.startswith("_"))
-
-
 def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
     """Read a recipe.
 
@@ -95,13 +87,14 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         UnknownNameError: if there is no such recipe; a ValueError.
         ValueError: if it is not well-formed.
     """
-    if name not in list_recipes() and not _is_file(name):
-        near = difflib.get_close_matches(name, list_recipes(), n=3, cutoff=0.3)
+    shipped = name in recipe_names()
+    if not shipped and not _is_file(name):
+        near = difflib.get_close_matches(name, recipe_names(), n=3, cutoff=0.3)
         raise UnknownNameError(
             f"There is no such recipe. Received: {name!r}; give a TOML file or a recipe such as {', '.join(near)}"
         )
     table = _read(name)
-    if name not in list_recipes():
+    if not shipped:
         name = Path(name).stem
     words = name.split(".")
     if len(words) > 2:
@@ -119,10 +112,6 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         ) from None
 
 
-def _folder() -> Traversable:
-    return resources.files("recurzoo.training").joinpath("recipes")
-
-
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
@@ -132,7 +121,7 @@ def _is_file(name: str) -> bool:
 
 
 def _read(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
-    shipped = _folder().joinpath(f"{name}.toml")
+    shipped = recipes_folder().joinpath(f"{name}.toml")
     try:
         table = read_toml(shipped if shipped.is_file() else Path(name))
     except (OSError, ValueError) as error:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from recurzoo.training.recipe import list_recipes, load_recipe
+from recurzoo.registry.catalog import recipe_names
+from recurzoo.training.recipe import load_recipe
 
 
-@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_ships(name):
     recipe = load_recipe(name)
     assert name.startswith(f"{recipe.architecture}.{recipe.dataset}.")
