@@ -9,6 +9,7 @@ from typing import Any
 
 from recurzoo.errors import UnknownNameError
 from recurzoo.registry.grammars.grammar import NUMBER, Family, Reading
+from recurzoo.registry.grammars.width import WIDTH_SUFFIX, read_width, write_width
 
 # Width of the first state, by the number of states.
 FRNN_WIDTHS = {2: 64, 3: 64, 4: 8}
@@ -18,12 +19,7 @@ AFFINE = {True: "shared_affine", False: "no_affine"}
 
 def _read(match: re.Match[str]) -> Reading:
     name, resnet, count, readout = match[0], match["resnet"] is not None, int(match["states"]), int(match["readout"])
-    default = (RESNET_WIDTHS if resnet else FRNN_WIDTHS)[count]
-    width = default if match["width"] is None else int(match["width"])
-    if width < 1:
-        raise UnknownNameError(f"A state has a width of at least 1. Received: {name!r}")
-    if match["width"] is not None and width == default:
-        raise UnknownNameError(f"Here {default} channels are not said in a name. Received: {name!r}")
+    width = read_width(match, (RESNET_WIDTHS if resnet else FRNN_WIDTHS)[count])
     if match["adjacent"] and count == 2:
         raise UnknownNameError(f"Two states are always adjacent. Received: {name!r}; leave -adjacent out")
     imagenet = resnet and count == 4
@@ -65,7 +61,7 @@ def _write(model: str, arguments: Mapping[str, Any]) -> str | None:
     resnet, count, width = arguments["schedule"] is not None, len(arguments["states"]), arguments["states"][0][1]
     name = f"{'multi-state-resnet' if resnet else 'frnn'}-{count}"
     name += "-adjacent" * (arguments["edges"] == "adjacent") + f"-t{arguments['readout']}"
-    name += "" if width == (RESNET_WIDTHS if resnet else FRNN_WIDTHS)[count] else f"-w{width}"
+    name += write_width(width, (RESNET_WIDTHS if resnet else FRNN_WIDTHS)[count])
     name += "-no-affine" * (arguments["normalization"] == "no_affine")
     name += "-independent" * (arguments["weights"] == "independent")
     # Most graphs have no name: it must say all there is to say.
@@ -87,7 +83,7 @@ FRNN = Family(
     form="frnn-STATES[-adjacent]-tTIME or multi-state-resnet-STATES-tTIME with [-wWIDTH][-no-affine][-independent]",
     pattern=re.compile(
         f"(frnn|(?P<resnet>multi-state-resnet))-(?P<states>[234])(?(resnet)|(?P<adjacent>-adjacent)?)"
-        f"-t(?P<readout>{NUMBER})(-w(?P<width>{NUMBER}))?(?P<no_affine>-no-affine)?(?P<independent>-independent)?"
+        f"-t(?P<readout>{NUMBER}){WIDTH_SUFFIX}(?P<no_affine>-no-affine)?(?P<independent>-independent)?"
     ),
     read=_read,
     write=_write,

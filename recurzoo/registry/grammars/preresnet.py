@@ -8,6 +8,7 @@ from typing import Any
 
 from recurzoo.errors import UnknownNameError
 from recurzoo.registry.grammars.grammar import NOTHING_SHARED, NUMBER, Family, Reading
+from recurzoo.registry.grammars.width import WIDTH_SUFFIX, read_width, write_width
 
 WIDTH, UNSHARED = 16, 5
 NORMALIZATIONS = {None: "independent", "ubn": "independent", "naive": "shared"}
@@ -15,20 +16,16 @@ NORMALIZATIONS = {None: "independent", "ubn": "independent", "naive": "shared"}
 
 def _read(match: re.Match[str]) -> Reading:
     name, depth, sharing = match[0], int(match["depth"]), match["sharing"]
-    width = WIDTH if match["width"] is None else int(match["width"])
+    width = read_width(match, WIDTH)
     unshared = None if sharing is None else UNSHARED if match["unshared"] is None else int(match["unshared"])
     blocks = (depth - 2) // 6
     if depth < 8 or (depth - 2) % 6:
         raise UnknownNameError(f"A pre-activation ResNet has a depth of 8, 14, 20, 26, ... Received: {name!r}")
-    if width < 1:
-        raise UnknownNameError(f"A pre-activation ResNet has a width of at least 1. Received: {name!r}")
     if unshared is not None and not 1 <= unshared < blocks:
         raise UnknownNameError(
             f"At depth {depth}, 1 to {blocks - 1} of a stage's {blocks} blocks can stay unshared, {UNSHARED} where the "
             f"name does not say. Received: {name!r}"
         )
-    if match["width"] is not None and width == WIDTH:
-        raise UnknownNameError(f"{WIDTH} channels are not said in a name. Received: {name!r}; leave -w{WIDTH} out")
     if match["unshared"] is not None and unshared == UNSHARED:
         raise UnknownNameError(f"{UNSHARED} unshared blocks are not said in a name. Received: {name!r}")
     arguments = {
@@ -48,7 +45,7 @@ def _write(model: str, arguments: Mapping[str, Any]) -> str | None:
     if model != "PreActivationResNet" or arguments.get("extra_steps"):
         return None
     unshared, width = arguments["unshared"], arguments["width"]
-    stem = f"preresnet-{arguments['depth']}{'' if width == WIDTH else f'-w{width}'}"
+    stem = f"preresnet-{arguments['depth']}{write_width(width, WIDTH)}"
     if unshared is None:
         return stem
     sharing = "ubn" if arguments["normalization"] == "independent" else "naive"
@@ -59,7 +56,7 @@ PRERESNET = Family(
     name="preresnet",
     form="preresnet-DEPTH[-wWIDTH][-ubn|-naive[-uUNSHARED]]",
     pattern=re.compile(
-        f"preresnet-(?P<depth>{NUMBER})(-w(?P<width>{NUMBER}))?(-(?P<sharing>ubn|naive)(-u(?P<unshared>{NUMBER}))?)?"
+        f"preresnet-(?P<depth>{NUMBER}){WIDTH_SUFFIX}(-(?P<sharing>ubn|naive)(-u(?P<unshared>{NUMBER}))?)?"
     ),
     read=_read,
     write=_write,

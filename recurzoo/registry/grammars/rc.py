@@ -8,6 +8,7 @@ from typing import Any
 
 from recurzoo.errors import UnknownNameError
 from recurzoo.registry.grammars.grammar import NOTHING_SHARED, NUMBER, Family, Reading
+from recurzoo.registry.grammars.width import WIDTH_SUFFIX, read_width, write_width
 
 WIDTH = 64
 NORMALIZATIONS = {None: "independent", "shared": "shared", "no": "none"}
@@ -15,15 +16,13 @@ NORMALIZATIONS = {None: "independent", "shared": "shared", "no": "none"}
 
 def _read(match: re.Match[str]) -> Reading:
     recurrent = match["depth"] is None
-    width = WIDTH if match["width"] is None else int(match["width"])
+    width = read_width(match, WIDTH)
     # Stem and head, and two convolutions a step in two cells.
     steps = int(match["steps"]) if recurrent else (int(match["depth"]) - 2) // 4
     if not recurrent and (int(match["depth"]) < 6 or (int(match["depth"]) - 2) % 4):
         raise UnknownNameError(f"An untied RC network has a depth of 6, 10, 14, 18, ... Received: {match[0]!r}")
-    if steps < 1 or width < 1:
-        raise UnknownNameError(f"An RC network has at least one step and one channel. Received: {match[0]!r}")
-    if match["width"] is not None and width == WIDTH:
-        raise UnknownNameError(f"{WIDTH} channels are not said in a name. Received: {match[0]!r}; leave -w{WIDTH} out")
+    if steps < 1:
+        raise UnknownNameError(f"An RC network has at least one step. Received: {match[0]!r}")
     arguments = {
         "steps": steps,
         "width": width,
@@ -41,14 +40,14 @@ def _write(model: str, arguments: Mapping[str, Any]) -> str | None:
     steps, width, normalization = arguments["steps"], arguments["width"], arguments["normalization"]
     stem = f"rc-{steps}" if arguments["recurrent"] else f"rc-resnet-{4 * steps + 2}"
     suffix = {"independent": "", "shared": "-shared-bn", "none": "-no-bn"}[normalization]
-    return f"{stem}{'' if width == WIDTH else f'-w{width}'}{'-preact' * arguments['pre_activation']}{suffix}"
+    return f"{stem}{write_width(width, WIDTH)}{'-preact' * arguments['pre_activation']}{suffix}"
 
 
 RC = Family(
     name="rc",
     form="rc-STEPS or rc-resnet-DEPTH, each with [-wWIDTH][-preact][-shared-bn|-no-bn]",
     pattern=re.compile(
-        f"rc-((?P<steps>{NUMBER})|resnet-(?P<depth>{NUMBER}))(-w(?P<width>{NUMBER}))?(?P<preact>-preact)?"
+        f"rc-((?P<steps>{NUMBER})|resnet-(?P<depth>{NUMBER})){WIDTH_SUFFIX}(?P<preact>-preact)?"
         "(-(?P<normalization>shared|no)-bn)?"
     ),
     read=_read,

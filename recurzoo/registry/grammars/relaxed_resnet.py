@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recurzoo.errors import UnknownNameError
-from recurzoo.registry.grammars.grammar import NUMBER, Family, Reading
+from recurzoo.registry.grammars.grammar import NOTHING_SHARED, NUMBER, Family, Reading
 
 SMALLEST = 12
 
@@ -34,7 +34,7 @@ def _read(match: re.Match[str]) -> Reading:
         raise UnknownNameError(f"At depth {depth} the middle level has one block already. Received: {name!r}")
     where = "the middle level" if levels == "middle" else "each level"
     words = {
-        "none": "none: every convolution has its own kernel",
+        "none": NOTHING_SHARED,
         "minimal": f"none: {where} has one block",
         "raw": f"hard: one pair of kernels for all blocks of {where}",
         "relaxed": f"relaxed: the kernels of all blocks of {where} are drawn to one pair, which takes their place",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recurzoo.errors import UnknownNameError
-from recurzoo.registry.grammars.grammar import NUMBER, Family, Reading
+from recurzoo.registry.grammars.grammar import NOTHING_SHARED, NUMBER, Family, Reading
 
 # The paper's lambda_R.
 RECURRENCE = 0.01
@@ -20,8 +20,7 @@ def _read(match: re.Match[str]) -> Reading:
     arguments: dict[str, Any] = {"depth": depth, "num_templates": "all" if soft else None}
     if match["regularized"]:
         arguments["recurrence"] = RECURRENCE
-    plain = "none: every convolution has its own kernel"
-    words = f"soft: {depth} convolutions share as many templates" if soft else plain
+    words = f"soft: {depth} convolutions share as many templates" if soft else NOTHING_SHARED
     return Reading("recurzoo.models.scnn:SCNN", arguments, words)
 
 
