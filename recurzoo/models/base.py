@@ -10,10 +10,8 @@ import keras
 
 from recurzoo.layers import Stage, StateGraph
 from recurzoo.layers.initializers import he_normal
+from recurzoo.models.channel_statistics import CIFAR10_MEAN, CIFAR10_STD
 from recurzoo.sharing import Sharing
-
-CIFAR10_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
-CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 
 
 class ZooModel(keras.Model):

@@ -8,11 +8,10 @@ import keras
 
 from recurzoo.layers import BottleneckBlock
 from recurzoo.models.base import ZooModel
+from recurzoo.models.channel_statistics import IMAGENET_MEAN, IMAGENET_STD
 from recurzoo.models.stems import imagenet_stem
 from recurzoo.sharing import SoftSharing, untied
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 

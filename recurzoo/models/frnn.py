@@ -12,8 +12,8 @@ from recurzoo.layers import StepNormalization
 from recurzoo.layers.state_graph import Combine, Weights
 from recurzoo.layers.step_normalization import Normalization
 from recurzoo.layers.transitions import active_updates, allowed_edges, fit_schedule
-from recurzoo.models.base import CIFAR10_MEAN, CIFAR10_STD, ZooModel
-from recurzoo.models.bottleneck_swrn import IMAGENET_MEAN, IMAGENET_STD
+from recurzoo.models.base import ZooModel
+from recurzoo.models.channel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
 from recurzoo.models.readout import copy_lasting_weights, lasting_sharing
 from recurzoo.models.stems import convolutions, imagenet_stem
 
