@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -10,7 +10,7 @@ from recurzoo.layers import BottleneckBlock
 from recurzoo.models.base import ZooModel
 from recurzoo.models.channel_statistics import IMAGENET_MEAN, IMAGENET_STD
 from recurzoo.models.stems import imagenet_stem
-from recurzoo.sharing import SoftSharing, untied
+from recurzoo.sharing.soft import soft_or_untied
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
@@ -39,7 +39,7 @@ class BottleneckSWRN(ZooModel):
         self,
         depth: int = 50,
         width: int = 2,
-        num_templates: int | str | None = "all",
+        num_templates: int | Literal["all"] | None = "all",
         recurrence: float = 0.0,
         num_classes: int = 1000,
         input_shape: tuple[int | None, ...] = (224, 224, 3),
@@ -52,16 +52,11 @@ class BottleneckSWRN(ZooModel):
                 f"Received: depth={depth}, width={width}"
             )
 
-        def sharing(slots: int) -> Any:
-            if num_templates is None:
-                return untied(slots)
-            return SoftSharing(slots if num_templates == "all" else num_templates, recurrence)  # type: ignore[arg-type]
-
         x = self.begin(input_shape, **{"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **kwargs})
         x = imagenet_stem(x, 64)
         for number, steps in enumerate(BLOCKS[depth], start=1):
             planes = 64 * 2 ** (number - 1)
             block = BottleneckBlock(4 * planes, planes * width)
-            banks = (sharing(steps - 1), sharing(steps), sharing(steps))
+            banks = tuple(soft_or_untied(slots, num_templates, recurrence) for slots in (steps - 1, steps, steps))
             x = self.stage(block, steps, banks, f"stage_{number}", strides=1 if number == 1 else 2)(x)
         self.finish(x, num_classes, name)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
 from recurzoo.layers import ConvolutionBlock
 from recurzoo.models.base import ZooModel
 from recurzoo.models.stems import convolution
-from recurzoo.sharing import SoftSharing, untied
+from recurzoo.sharing.soft import can_share, soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -39,7 +39,7 @@ class SCNN(ZooModel):
     def __init__(
         self,
         depth: int = 20,
-        num_templates: int | str | None = "all",
+        num_templates: int | Literal["all"] | None = "all",
         recurrence: float = 0.0,
         width: int = 32,
         num_classes: int = 1,
@@ -47,15 +47,13 @@ class SCNN(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        templates = depth if num_templates == "all" else num_templates
-        if depth < 1 or not (templates is None or (isinstance(templates, int) and 1 <= templates <= depth)):
+        if depth < 1 or not can_share(depth, num_templates):
             raise ValueError(
                 "An SCNN has at least one 3x3 convolution, and at most one template a convolution. "
                 f"Received: depth={depth}, num_templates={num_templates!r}"
             )
-        sharing = untied(depth) if templates is None else SoftSharing(templates, recurrence)
         channels = input_shape[-1] or 0
         x = self.begin(input_shape, **{"mean": (0.0,) * channels, "std": (1.0,) * channels, **kwargs})
         x = convolution(x, width, kernel_size=1, use_bias=True)
-        x = self.stage(ConvolutionBlock(width), depth, sharing, "stage")(x)
+        x = self.stage(ConvolutionBlock(width), depth, soft_or_untied(depth, num_templates, recurrence), "stage")(x)
         self.finish(x, num_classes, name, per_pixel=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import layers
@@ -10,7 +10,8 @@ from keras import layers
 from recurzoo.layers import PreActivationBlock, StepNormalization
 from recurzoo.models.base import ZooModel
 from recurzoo.models.stems import convolution
-from recurzoo.sharing import SoftSharing, untied
+from recurzoo.sharing import untied
+from recurzoo.sharing.soft import can_share, soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -36,7 +37,7 @@ class SWRN(ZooModel):
         self,
         depth: int = 28,
         width: int = 10,
-        num_templates: int | str | None = 2,
+        num_templates: int | Literal["all"] | None = 2,
         dropout: float = 0.0,
         recurrence: float = 0.0,
         num_classes: int = 10,
@@ -52,13 +53,11 @@ class SWRN(ZooModel):
             )
         blocks = (depth - 4) // 6
         slots = 2 * (blocks - 1)
-        templates = slots if num_templates == "all" else num_templates
-        if templates is not None and not (isinstance(templates, int) and 1 <= templates <= slots):
+        if not can_share(slots, num_templates):
             raise ValueError(
                 f"At depth {depth}, {slots} convolutions a stage can share 1 to {slots} templates. "
                 f"Received: num_templates={num_templates!r}"
             )
-        sharing = untied(slots) if slots and templates is None else SoftSharing(int(templates or 1), recurrence)
 
         x = self.begin(input_shape, **kwargs)
         x = convolution(x, 16)
@@ -66,6 +65,7 @@ class SWRN(ZooModel):
             block = PreActivationBlock(channels, dropout=dropout)
             x = self.stage(block, 1, untied(1), f"stage_{number}_entry", strides=1 if number == 1 else 2)(x)
             if slots:
+                sharing = soft_or_untied(slots, num_templates, recurrence)
                 x = self.stage(block, blocks - 1, sharing, f"stage_{number}", across_sites=True)(x)
         x = layers.ReLU(name="relu")(StepNormalization(1, name="bn")(x))
         self.finish(x, num_classes, name)

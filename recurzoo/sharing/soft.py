@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
 from recurzoo.sharing.bank import Fold, KernelBank, Sharing
-from recurzoo.sharing.hard import fold_vectors
+from recurzoo.sharing.hard import fold_vectors, untied
 from recurzoo.sharing.similarity import absolute_cosines
 from recurzoo.values import value
 
@@ -43,6 +43,32 @@ class SoftSharing(Sharing):
                 f"Received: num_templates={self.num_templates}"
             )
         return SoftBank(self, slots, kernel_shape, **kwargs)
+
+
+def can_share(slots: int, num_templates: Any) -> bool:
+    """Whether convolutions can share so many templates: as `soft_or_untied` takes them, at most one a convolution."""
+    if num_templates == "all":
+        num_templates = slots
+    return num_templates is None or (isinstance(num_templates, int) and 1 <= num_templates <= slots)
+
+
+def soft_or_untied(slots: int, num_templates: int | Literal["all"] | None, recurrence: float = 0.0) -> Sharing:
+    """The sharing that a number of templates stands for.
+
+    Args:
+        slots: int, how many convolutions there are.
+        num_templates: int, the paper's k; `"all"` for as many as slots; None for no sharing, as in the plain network.
+        recurrence: float, see `SoftSharing`.
+
+    Returns:
+        A `SoftSharing`, or a `HardSharing` in which every slot has its own kernel.
+
+    Raises:
+        ValueError: as `SoftSharing`.
+    """
+    if num_templates is None:
+        return untied(slots)
+    return SoftSharing(slots if num_templates == "all" else num_templates, recurrence)
 
 
 class SoftBank(KernelBank):

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from recurzoo.sharing import HardSharing, RelaxedSharing, SoftSharing, partly, tied, untied
+from recurzoo.sharing.soft import can_share, soft_or_untied
 from tests import numpy_layers
 
 SHAPE = (3, 3, 4, 5)
@@ -25,6 +26,14 @@ def test_soft_kernels_are_mixes_of_the_templates(randomize):
     templates, coefficients = numpy(bank.templates), numpy(bank.coefficients)
     expected = [sum(coefficients[i, j] * templates[j] for j in range(3)) for i in range(6)]
     np.testing.assert_allclose(numpy(bank.kernels()), expected, atol=1e-6)
+
+
+def test_a_number_of_templates_stands_for_a_sharing():
+    assert soft_or_untied(4, None, 0.5) == HardSharing((0, 1, 2, 3))
+    assert soft_or_untied(4, "all", 0.5) == SoftSharing(4, 0.5)
+    assert soft_or_untied(4, 3) == SoftSharing(3, 0.0)
+    assert [number for number in (None, "all", 0, 1, 4, 5, 1.0, "x") if can_share(4, number)] == [None, "all", 1, 4]
+    assert not can_share(0, "all")
 
 
 def test_hard_slots_use_the_kernel_of_their_index_times_their_scale(randomize):
