@@ -39,7 +39,9 @@ class TrainingData(Spec):
 
 @spec
 class Record(Spec):
-    """A checkpoint's facts, kept in its `record.json` and nowhere else; training, evaluating and saving write them.
+    """A checkpoint's facts, kept in its `record.json` and nowhere else.
+
+    Training, folding, exporting, `readout --record` and saving write them.
 
     Args:
         name: str, `architecture.dataset` or `architecture.dataset.variant`.
