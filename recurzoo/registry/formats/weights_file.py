@@ -140,26 +140,6 @@ def assign_weights(model: keras.Model, arrays: Mapping[str, StoredArray], may_di
             variable.assign(arrays[variable.path].read())
 
 
-def load_weights_strictly(model: keras.Model, path: str | Path, may_differ: MayDiffer = nothing) -> None:
-    """Load weights by their variables' paths: every weight of the model from the file, and none left over there.
-
-    Nothing is loaded unless everything fits.
-
-    Args:
-        model: a built model.
-        path: of a file that `write_weights` wrote.
-        may_differ: says of a variable's path whether it may be missing, left over, or of another shape; then it stays
-            as it is.
-
-    Raises:
-        ValueError: if the file is not one of ours; or, in one error, which weights are missing, unexpected, or of
-            another shape.
-    """
-    arrays = read_weights(path)
-    check_fit(model, arrays, may_differ)
-    assign_weights(model, arrays, may_differ)
-
-
 def build_to_fit(
     build: Callable[[], keras.Model], arrays: Mapping[str, StoredArray], may_differ: MayDiffer = nothing
 ) -> keras.Model:
