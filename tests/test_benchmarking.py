@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from recurzoo.benchmarking import benchmark, macs, median_interval
+from recurzoo.benchmarking import BenchmarkReport, benchmark, macs, median_interval
 from recurzoo.benchmarking.run import _take_turns, compare
+from recurzoo.cli import main
 from recurzoo.layers import PostActivationBlock, Stage
 from recurzoo.models import SWRN, BottleneckSWRN
 from recurzoo.sharing import tied
@@ -83,6 +84,20 @@ def test_a_comparison_in_numbers():
     assert found.within_bound
 
 
+@pytest.mark.parametrize(("slower", "status", "word"), [(1.04, 0, "held"), (1.06, 1, "EXCEEDED")])
+def test_an_exceeded_bound_is_a_failure(slower, status, word, monkeypatch, capsys):
+    """The bound of training is 1.05; of predictions, whose ratio is 1 here, 1.03."""
+    comparisons = tuple(
+        compare(task, 1, [1, 1], np.array([[ratio] * 20, [1.0] * 20, [1.0] * 20]), 1.0)
+        for task, ratio in {"train": slower, "predict": 1.0}.items()
+    )
+    report = BenchmarkReport("a", "b", 20, 1, 1, 1.0, "an abacus", {}, comparisons)
+    assert report.failed == bool(status)
+    monkeypatch.setattr("recurzoo.benchmarking.benchmark", lambda *words: report)
+    assert main(["benchmark", "a", "--against", "b"]) == status
+    assert f"1.05 {word}" in capsys.readouterr().out
+
+
 def test_a_benchmark_of_three_pairs():
     model = SWRN(16, 1, 1, input_shape=(8, 8, 3), name="shared")
     other = SWRN(16, 1, None, input_shape=(8, 8, 3), name="plain")
@@ -108,7 +123,7 @@ def test_a_benchmark_of_three_pairs():
 def test_a_benchmark_of_one_network_has_no_ratios():
     report = benchmark(SWRN(10, 1, None, input_shape=(8, 8, 3)), batch=2, pairs=1, min_seconds=0, matmul_size=64)
     assert report.comparisons[0].ratio is None
-    assert report.within_bounds
+    assert not report.failed
     assert "bound" not in str(report)
 
 

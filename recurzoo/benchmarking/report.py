@@ -110,9 +110,9 @@ class BenchmarkReport(Report):
     comparisons: tuple[Comparison, ...]
 
     @property
-    def within_bounds(self) -> bool:
-        """Whether every ratio is within its bound."""
-        return all(comparison.within_bound for comparison in self.comparisons)
+    def failed(self) -> bool:
+        """Whether a ratio exceeds its bound."""
+        return not all(comparison.within_bound for comparison in self.comparisons)
 
     def __rich__(self) -> RenderableType:
         table = Table("task", "batch", "images/s", "share of peak", title=self.model, caption=self.hardware)
