@@ -1,7 +1,6 @@
 """Export to ONNX, LiteRT and SavedModel, with every shared kernel once in the file."""
 
 from recurzoo.exporting.exporter import export
-from recurzoo.exporting.latency import LatencyRatio, latency_ratio
 from recurzoo.exporting.report import ExportReport
 
-__all__ = ["ExportReport", "LatencyRatio", "export", "latency_ratio"]
+__all__ = ["ExportReport", "export"]
