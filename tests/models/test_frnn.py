@@ -19,6 +19,7 @@ from recurzoo.registry import catalog
 from recurzoo.registry.names import name_of
 from recurzoo.sharing import HardSharing, RelaxedSharing, tied
 from tests.models import routes
+from tests.models.counts import count_of
 from tests.models.precision import mixed_bfloat16
 
 STATES = ((8, 4), (4, 6), (2, 8))
@@ -44,8 +45,7 @@ def logits(model, images):
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_published_counts(name):
-    with keras.StatelessScope(initialize_variables=False):
-        assert count_parameters(recurzoo.create(name)) == COUNTS[name] == catalog.architecture_facts(name).parameters
+    assert count_of(name) == COUNTS[name] == catalog.architecture_facts(name).parameters
 
 
 @pytest.mark.parametrize("edges", ["full", "adjacent"])
