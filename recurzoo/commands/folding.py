@@ -30,9 +30,9 @@ def fold_(
     from recurzoo.environment import describe_versions
     from recurzoo.folding import fold
     from recurzoo.registry import checkpoint
+    from recurzoo.registry.data import SHORTEST_PATHS
     from recurzoo.registry.loading import load
     from recurzoo.registry.shelf import find_folder
-    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
 
     folder = find_folder(name)
     record, model = checkpoint.read_record(folder), load(folder)

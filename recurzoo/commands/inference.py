@@ -132,12 +132,12 @@ def evaluate_(
 ) -> Report:
     """Measure a checkpoint's accuracy on a data set's test images, or its F1 on shortest-paths."""
     from recurzoo.registry.checkpoint import read_record
+    from recurzoo.registry.data import SHORTEST_PATHS
     from recurzoo.registry.loading import load
     from recurzoo.registry.scores import ACCURACY, FINGERPRINT, GRIDS, scores
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.datasets import load_data
     from recurzoo.training.evaluation import check_classifier, evaluate_classifier
-    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
     from recurzoo.training.path_finding import score_phases
 
     folder = find_folder(name)

@@ -75,8 +75,8 @@ def _find_whole(name: str | Path) -> Path:
 
 
 def _measurer(data: str) -> Callable[[Path, Record], Remeasured]:
+    from recurzoo.registry.data import SHORTEST_PATHS
     from recurzoo.training.datasets import load_data
-    from recurzoo.training.path_finding import DATA as SHORTEST_PATHS
 
     if data != SHORTEST_PATHS and data != "digits" and not data.startswith("tfds:") and not Path(data).is_dir():
         # Networks for shortest paths would be measured without looking at it.

@@ -17,8 +17,6 @@ from recurzoo.training.evaluation import predict
 from recurzoo.training.recipe import Recipe
 from recurzoo.training.settings import Augmentation, Curriculum
 
-DATA = "shortest-paths"
-
 
 class PathFinding:
     """Shortest paths in grids, whose query cells are farther apart in each phase; implements `Task`.

@@ -18,11 +18,12 @@ from recurzoo.files import write_text
 from recurzoo.models import ZooModel
 from recurzoo.registry import checkpoint
 from recurzoo.registry.catalog import dataset_facts
+from recurzoo.registry.data import SHORTEST_PATHS
 from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record, TrainingData
 from recurzoo.reports import Report
-from recurzoo.training import path_finding
 from recurzoo.training.classification import Classification
+from recurzoo.training.path_finding import PathFinding
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns
@@ -113,7 +114,7 @@ def train(
 
 
 def _make_task(recipe: Recipe, data: str) -> Task:
-    return path_finding.PathFinding(recipe) if data == path_finding.DATA else Classification(recipe, data)
+    return PathFinding(recipe) if data == SHORTEST_PATHS else Classification(recipe, data)
 
 
 def _run_epoch(

@@ -10,6 +10,15 @@ from recurzoo.training.recipe import load_recipe
 def test_every_recipe_that_ships(name):
     recipe = load_recipe(name)
     assert name.startswith(f"{recipe.architecture}.{recipe.dataset}.")
+    assert (recipe.licence, recipe.data_licence) == ("Apache-2.0", None)
+
+
+def test_a_recipe_of_ones_own_has_the_licence_that_it_says(tmp_path):
+    own = tmp_path / "rc-1.mine.own.toml"
+    own.write_text("epochs = 1")
+    assert load_recipe(str(own)).licence is None
+    changed = load_recipe(str(own), ["licence=MIT", "data_licence=CC BY 4.0"])
+    assert (changed.licence, changed.data_licence) == ("MIT", "CC BY 4.0")
 
 
 def test_the_papers_recipe():
