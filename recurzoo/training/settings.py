@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -72,6 +73,15 @@ class Schedule(Part):
     epochs: tuple[Annotated[int, Field(gt=0)], ...] = ()
     factor: Positive = 0.1
     warmup: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        unused = ("warmup",) if self.kind == "steps" else ("epochs", "factor")
+        # By value, since the schedule of a saved optimiser names all of its settings.
+        for name in unused:
+            if getattr(self, name) != (default := type(self).model_fields[name].default):
+                raise ValueError(f'a schedule of the kind "{self.kind}" has no {name}; set it to {json.dumps(default)}')
+        return self
 
 
 class WeightAverage(Part):

@@ -59,6 +59,9 @@ def test_changes():
         ("optimizer.rate=1", "optimizer.rate"),
         ("epochs.x=1", "no table"),
         ("schedule.kind=cyclic", "schedule.kind"),
+        ("schedule.kind=steps", "has no warmup; set it to 0.0"),
+        ("schedule.epochs=[3]", "has no epochs; set it to []"),
+        ("schedule.factor=0.5", "has no factor; set it to 0.1"),
     ],
 )
 def test_a_bad_change_is_one_sentence(change, words):
