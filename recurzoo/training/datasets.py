@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -86,7 +86,7 @@ def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int 
         words: `tfds:NAME`, `digits`, or a folder with `train/CLASS/...` and `test/CLASS/...` (or `val`, `validation`).
         size: `(height, width)` that images of another size are resized and cropped to.
         train: bool, whether the training images are wanted too.
-        limit: int, how many test images to read at most, spread over the classes; None for all.
+        limit: int, how many test images to decode at most, of each class its share; None for all.
 
     Returns:
         An `ImageData`.
@@ -94,25 +94,29 @@ def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int 
     Raises:
         ValueError: if the data set is not there, or not of the expected form.
     """
-    if words == "digits":
-        data = _digits(size, train)
-    elif words.startswith("tfds:"):
-        data = _tensorflow_dataset(words.removeprefix("tfds:"), size, train)
-    else:
-        data = _folder(Path(words), size, train)
-    if limit is None or limit >= len(data.test):
-        return data
-    if limit < 1:
+    if limit is not None and limit < 1:
         raise ValueError(f"A limit is at least one image. Received: {limit}")
-    chosen = np.sort(np.random.default_rng(0).permutation(len(data.test))[:limit])
-    return replace(data, test=Split(data.test.images[chosen], data.test.labels[chosen]))
+    if words == "digits":
+        return _digits(size, train, limit)
+    if words.startswith("tfds:"):
+        return _tensorflow_dataset(words.removeprefix("tfds:"), size, train, limit)
+    return _folder(Path(words), size, train, limit)
+
+
+def _spread(labels: Sequence[int] | np.ndarray, limit: int | None) -> np.ndarray:
+    """The places of at most so many images, of each class its share, in their order."""
+    count = len(labels)
+    if limit is None or limit >= count:
+        return np.arange(count)
+    by_class = np.argsort(labels, kind="stable")
+    return np.sort(by_class[np.arange(limit) * count // limit])
 
 
 def _nothing(size: tuple[int, int]) -> Split:
     return Split(np.zeros((0, *size, 3), "uint8"), np.zeros(0, "int32"))
 
 
-def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
+def _folder(root: Path, size: tuple[int, int], train: bool, limit: int | None) -> ImageData:
     if not root.is_dir():
         raise ValueError(
             "Data is tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ inside. "
@@ -135,7 +139,7 @@ def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
                 f"not in both: {sorted(set(in_train) ^ set(class_names))[:10]}"
             )
 
-    def read(folder: Path) -> Split:
+    def read(folder: Path, limit: int | None = None) -> Split:
         files = [
             (path, label)
             for label, name in enumerate(class_names)
@@ -145,12 +149,13 @@ def _folder(root: Path, size: tuple[int, int], train: bool) -> ImageData:
         if not files:
             raise ValueError(f"A data folder's class folders hold images. Received: none in {str(folder)!r}")
         labels = np.array([label for _, label in files], "int32")
-        return Split(_decoded_once([path for path, _ in files], size), labels)
+        chosen = _spread(labels, limit)
+        return Split(_decoded_once([files[place][0] for place in chosen], size), labels[chosen])
 
     train_split = read(root / "train") if train else _nothing(size)
     lossy = any(test_root.glob("*/*.[jJ][pP]*[gG]"))
     source = f"image folder {root.resolve().name}"
-    return ImageData(source, class_names, train_split, read(test_root), JPEG_NOTE if lossy else None)
+    return ImageData(source, class_names, train_split, read(test_root, limit), JPEG_NOTE if lossy else None)
 
 
 def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
@@ -170,7 +175,7 @@ def _decoded_once(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
     return images
 
 
-def _digits(size: tuple[int, int], train: bool) -> ImageData:
+def _digits(size: tuple[int, int], train: bool, limit: int | None) -> ImageData:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -184,15 +189,16 @@ def _digits(size: tuple[int, int], train: bool) -> ImageData:
         random_state=0,
     )
     class_names = tuple(str(name) for name in digits.target_names)
+    chosen = _spread(parts[3], limit)
     return ImageData(
         "scikit-learn digits",
         class_names,
         Split(parts[0], parts[2]) if train else _nothing(size),
-        Split(parts[1], parts[3]),
+        Split(parts[1][chosen], parts[3][chosen]),
     )
 
 
-def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageData:
+def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool, limit: int | None) -> ImageData:
     import tensorflow_datasets as tfds
 
     try:
@@ -209,14 +215,14 @@ def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool) -> ImageD
             f"A TensorFlow data set needs the splits train and test. Received: {name!r} with {sorted(splits)}"
         )
 
-    def read(part: str) -> Split:
+    def read(part: str, limit: int | None = None) -> Split:
         # Undecoded, so that Pillow decodes these images as it does all others.
         skip = {"image": tfds.decode.SkipDecoding()}
         examples = list(tfds.as_numpy(builder.as_dataset(split=part, decoders=skip)))
-        images = np.stack([decode(example["image"], size) for example in examples])
-        return Split(images, np.array([example["label"] for example in examples], "int32"))
+        labels = np.array([example["label"] for example in examples], "int32")
+        chosen = _spread(labels, limit)
+        return Split(np.stack([decode(examples[place]["image"], size) for place in chosen]), labels[chosen])
 
     names = tuple(builder.info.features["label"].names)
-    return ImageData(
-        f"TensorFlow Datasets {builder.info.full_name}", names, read("train") if train else _nothing(size), read(test)
-    )
+    train_split = read("train") if train else _nothing(size)
+    return ImageData(f"TensorFlow Datasets {builder.info.full_name}", names, train_split, read(test, limit))

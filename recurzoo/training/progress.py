@@ -93,7 +93,10 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
             keyed = {_key(number, variable): variable for number, variable in enumerate(variables)}
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
             if found != {key: tuple(variable.shape) for key, variable in keyed.items()}:
-                raise ValueError(f"The run's state was written by another version or backend. Received: {path}")
+                raise ValueError(
+                    f"The run's state was written by another version or backend. Received: {path}; resume it with "
+                    "that one, or leave --resume out and give another folder to start anew"
+                )
             # All are read before any is assigned, so that a damaged file changes nothing.
             arrays = {key: file.get_tensor(key) for key in keyed}
     except (SafetensorError, KeyError, TypeError) as error:

@@ -90,9 +90,8 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
     shipped = name in recipe_names()
     if not shipped and not _is_file(name):
         near = difflib.get_close_matches(name, recipe_names(), n=3, cutoff=0.3)
-        raise UnknownNameError(
-            f"There is no such recipe. Received: {name!r}; give a TOML file or a recipe such as {', '.join(near)}"
-        )
+        known = f"a recipe such as {', '.join(near)}" if near else "one of those that recurzoo info ARCHITECTURE names"
+        raise UnknownNameError(f"There is no such recipe. Received: {name!r}; give a TOML file or {known}")
     table = _read(name)
     if not shipped:
         name = Path(name).stem

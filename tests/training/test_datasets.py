@@ -64,6 +64,19 @@ def test_limit(tmp_path):
         load_data(str(tmp_path / "set"), (8, 8), limit=0)
 
 
+def test_a_limit_takes_its_share_of_every_class_and_decodes_no_more(tmp_path):
+    root = write_folder(tmp_path / "set")
+    whole, half = (load_data(str(root), (8, 8), train=False, limit=limit) for limit in (None, 2))
+    assert half.test.labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(half.test.images, whole.test.images[[0, 2]])
+    (root / "test" / "dog" / "1.png").write_bytes(b"no image")
+    again = load_data(str(root), (8, 8), train=False, limit=2)
+    assert again.test.fingerprint == half.test.fingerprint
+    tenth = load_data("digits", (8, 8), train=False, limit=36)
+    shares = np.bincount(load_data("digits", (8, 8), train=False).test.labels) / 10
+    assert np.abs(np.bincount(tenth.test.labels) - shares).max() < 1
+
+
 def test_errors_are_sentences(tmp_path):
     with pytest.raises(ValueError, match="no folder"):
         load_data(str(tmp_path / "nothing"), (8, 8))
@@ -121,6 +134,9 @@ def test_tensorflow_datasets_without_network(tmp_path, monkeypatch):
     for got, wanted in ((data.train, direct.train), (data.test, direct.test)):
         pairs = [sorted(zip(map(bytes, s.images), s.labels.tolist(), strict=True)) for s in (got, wanted)]
         assert pairs[0] == pairs[1]
+    limited = load_data("tfds:two_pets", (8, 8), train=False, limit=2).test
+    assert sorted(limited.labels.tolist()) == [0, 1]
+    assert set(map(bytes, limited.images)) < set(map(bytes, direct.test.images))
     with pytest.raises(ValueError, match="no data set of this name"):
         load_data("tfds:no_such_data_set", (8, 8))
 

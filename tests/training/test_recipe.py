@@ -74,6 +74,8 @@ def test_a_bad_change_is_one_sentence(change, words):
 def test_an_unknown_recipe_and_a_file_that_is_no_toml(tmp_path):
     with pytest.raises(ValueError, match=r"no such recipe.*swrn-22-1-2\.cifar10\.fast"):
         load_recipe("swrn-22-1-2.cifar10.slow")
+    with pytest.raises(ValueError, match=r"no such recipe.*recurzoo info ARCHITECTURE names$"):
+        load_recipe("???")
     broken = tmp_path / "broken.toml"
     broken.write_text("epochs = = 3")
     with pytest.raises(ValueError, match="is not TOML"):
