@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recurzoo.documents import one_line, shorten
 from recurzoo.registry import catalog
 from recurzoo.registry.checkpoint import CONFIG, WEIGHTS, read_record, verify_files
 from recurzoo.registry.formats import config_file
@@ -43,7 +44,20 @@ def create(name: str, **kwargs: Any) -> ZooModel:
             f"The name {name!r} already says {', '.join(twice)}. Received: {kwargs}; change the name instead"
         )
     module, _, model = architecture.model.partition(":")
-    return getattr(importlib.import_module(module), model)(**architecture.arguments, **kwargs)
+    kind = getattr(importlib.import_module(module), model)
+    fitting = [argument for argument in config_file.argument_names(kind) if argument not in architecture.arguments]
+    if unknown := sorted(set(kwargs) - set(fitting)):
+        raise ValueError(
+            f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {name!r}; those that the name "
+            f"leaves open are {', '.join(fitting)}"
+        )
+    try:
+        return kind(**architecture.arguments, **kwargs)
+    except TypeError as error:
+        # So Python, Keras and its backends answer an argument of another type.
+        raise ValueError(
+            f"No {name!r} can be built from these arguments: {one_line(str(error))}. Received: {shorten(kwargs)}"
+        ) from error
 
 
 def load(

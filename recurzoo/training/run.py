@@ -65,7 +65,8 @@ def train(
 ) -> Result:
     """Train a recipe, writing a state and a CSV line every epoch, and at the end a checkpoint.
 
-    A recipe's baseline is trained first, in a folder of its own name inside `out`.
+    A recipe's baseline is trained first, in a folder of its own name inside `out`, by all of the recipe but `model` and
+    `pull`.
 
     Args:
         recipe: a `Recipe`.
@@ -89,23 +90,19 @@ def train(
         raise ValueError(
             f"A batch is at most all {len(task.examples(0))} training images. Received: batch_size={recipe.batch_size}"
         )
-    baseline: dict[str, Any] = {}
-    if recipe.baseline is not None:
-        plain = recipe.model_copy(update={"architecture": recipe.baseline, "baseline": None, "model": {}})
-        metrics = train(plain, data, out / recipe.baseline, resume, report, callbacks).metrics
-        baseline = {f"{recipe.baseline}_{name}": value for name, value in metrics.items()}
-
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.
     network, shown = (_create(recipe, task, recipe.precision) for _ in range(2))
     fill = 255 * np.array(network.architecture["mean"])
     trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
-    callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
+    own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
     plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
     progress = load_state(out / STATE, trainer.state, plan) if resume and (out / STATE).exists() else Progress(plan)
+    # Not before all that may be wrong with this run itself was seen.
+    baseline = {} if recipe.baseline is None else _train_baseline(recipe, data, out, resume, report, callbacks)
     out.mkdir(parents=True, exist_ok=True)
     while progress.epoch < recipe.epochs:
-        row = _run_epoch(trainer, shown, recipe, task, progress, callbacks)
+        row = _run_epoch(trainer, shown, recipe, task, progress, own_callbacks)
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
         report(row)
@@ -115,6 +112,15 @@ def train(
 
 def _make_task(recipe: Recipe, data: str) -> Task:
     return PathFinding(recipe) if data == SHORTEST_PATHS else Classification(recipe, data)
+
+
+def _train_baseline(recipe: Recipe, data: str, out: Path, *more: Any) -> dict[str, Any]:
+    """Train a recipe's baseline; its metrics, as the recipe's own record has them."""
+    assert recipe.baseline is not None
+    # Arguments of the architecture and the pull are for this recipe's network alone.
+    own: dict[str, Any] = {"architecture": recipe.baseline, "baseline": None, "model": {}, "pull": None}
+    metrics = train(recipe.model_copy(update=own), data, out / recipe.baseline, *more).metrics
+    return {f"{recipe.baseline}_{name}": value for name, value in metrics.items()}
 
 
 def _run_epoch(

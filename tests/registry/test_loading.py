@@ -78,6 +78,21 @@ def test_create_takes_what_the_name_leaves_open():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"dropuot": 0.3}, r"dropuot for 'swrn-16-1-1'; .* leaves open are .*mean, .*dropout, "),
+        ({"input_shape": 8}, "'input_shape': 8"),
+        ({"std": 3}, "'std': 3"),
+    ],
+)
+def test_create_refuses_what_does_not_fit_in_a_sentence(arguments, told):
+    with pytest.raises(ValueError, match=told) as error:
+        recurzoo.create("swrn-16-1-1", **arguments)
+    assert "Received" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     "arguments", [{"include_top": False, "num_classes": 3}, {"pooling": "avg"}, {"num_classes": 3, "pooling": "avg"}]
 )
 def test_arguments_that_contradict(folder, arguments):

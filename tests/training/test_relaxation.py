@@ -161,3 +161,11 @@ def test_a_run_is_resumed_and_leaves_the_consolidated_form(kind, tmp_path):
         max(float(rows[-1][f"angle_level_2_conv{i}"]) for i in (1, 2)), rel=1e-3
     )
     assert record.metrics["test_accuracy"] == result.metrics["test_accuracy"]
+
+
+def test_a_baseline_without_relaxed_banks_is_not_pulled(tmp_path):
+    data = str(write_folder(tmp_path / "pets"))
+    recipe = load_recipe("resnet-24-relaxed-all.cifar10.fast", [*CHANGES, "pull.start=0.02", "baseline=resnet-12"])
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, data, tmp_path / "run", callbacks=[StopAfter(0)])
+    assert (tmp_path / "run" / "resnet-12").is_dir()

@@ -78,6 +78,14 @@ def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
         train(load_recipe("swrn-22-1-2.cifar10.fast", CHANGES), str(data), tmp_path / "run", resume=True)
 
 
+def test_a_network_that_cannot_be_built_is_refused_before_its_baseline_trains(tmp_path):
+    data = write_folder(tmp_path / "pets")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "baseline=wrn-10-1", "model.dropuot=0.3"])
+    with pytest.raises(ValueError, match=r"SWRN has no such argument\. Received: dropuot"):
+        train(recipe, str(data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_jax_trains_without_tensorflow(tmp_path):
     pytest.importorskip("jax")
     data = write_folder(tmp_path / "pets")

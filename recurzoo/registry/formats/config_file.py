@@ -102,6 +102,11 @@ def build(serialized: dict[str, Any]) -> Any:
         ) from None
 
 
+def argument_names(kind: type) -> tuple[str, ...]:
+    """The names of all arguments that a class of the zoo's models takes."""
+    return tuple(_schema(kind).model_fields)
+
+
 def _check_model(serialized: Any) -> str | None:
     """Check a parsed config, and give the name of its architecture, if it has one.
 
