@@ -26,6 +26,45 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def misfits(tmp_path_factory):
+    """Checkpoints that the images of a data set do not fit: of five classes without names, of no size, of no head."""
+    folder = tmp_path_factory.mktemp("misfits")
+    for name, own in {
+        "five": {"num_classes": 5, "input_shape": (8, 8, 3)},
+        "sizeless": {"input_shape": (None, None, 3)},
+        "headless": {"input_shape": (8, 8, 3), "include_top": False, "pooling": "avg"},
+    }.items():
+        recurzoo.save(recurzoo.create("swrn-16-1-1", **own), folder / name)
+    # As a record says that a text editor has been at.
+    shutil.copytree(folder / "five", folder / "misnamed")
+    record = read_record(folder / "misnamed")
+    text = dataclasses.replace(record, class_names=("cat", "dog")).to_json()
+    (folder / "misnamed" / "record.json").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("evaluate {}/five --data digits", "which does not name its 5. Received: scikit-learn digits with 10 classes"),
+        ("fold {}/five --data digits --out {tmp}/x", "which does not name its 5"),
+        ("evaluate {}/sizeless --data digits", "no fixed image size"),
+        ("fold {}/sizeless --data digits --out {tmp}/x", "no fixed image size"),
+        ("predict {}/sizeless x.png", "no fixed image size"),
+        ("evaluate {}/headless --data digits", "classify colour images"),
+        ("predict {}/misnamed x.png", "2 class_names in 'five' for 5 outputs"),
+        ("evaluate {}/misnamed --data digits", "2 class_names in 'five' for 5 outputs"),
+    ],
+)
+def test_a_checkpoint_and_images_that_do_not_fit(capsys, misfits, tmp_path, words, sentence):
+    status, _, err = run(capsys, *words.format(misfits, tmp=tmp_path).split())
+    assert status == 1
+    assert sentence in err
+    assert "Unexpected" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
 def pets(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("data") / "pets")
 

@@ -50,6 +50,7 @@ REGISTRY = [
     "formats",
     "completing",
     "stored_files",
+    "class_names",
     "checkpoint",
     "hub",
     "shelf",

@@ -64,10 +64,9 @@ def _fold_on_grids(name: str, model: ZooModel, record: Record, threshold: float)
 def _fold_on_images(data: str, model: ZooModel, record: Record, threshold: float) -> tuple[ZooModel, Record]:
     from recurzoo.folding import fold
     from recurzoo.training.augmentation import sample_as_recorded
-    from recurzoo.training.datasets import load_data
-    from recurzoo.training.evaluation import test_metrics
+    from recurzoo.training.evaluation import load_images, test_metrics
 
-    images = load_data(data, model.input_shape[1:3]).relabelled(record.class_names)
+    images = load_images(data, model, record)
     seen = sample_as_recorded(images.train.images, record, model)
     folded = fold(model, threshold, (images.test.images, images.test.labels), seen)
     return folded, dataclasses.replace(_noting(record, images), metrics=test_metrics(folded, images.test))

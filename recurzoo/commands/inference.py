@@ -108,11 +108,8 @@ def predict_(
 
     folder = find_folder(name)
     record, model = read_record(folder), load(folder)
-    check_classifier(model, name)
-    size = model.input_shape[1:3]
-    if None in size:
-        raise ValueError(f"The model has no fixed image size; load it in Python. Received: {name!r} with {size}")
-    pixels = np.stack([decode(path, size) for path in images])
+    check_classifier(model, record)
+    pixels = np.stack([decode(path, model.input_shape[1:3]) for path in images])
     probabilities = ops.convert_to_numpy(ops.softmax(model.predict(pixels, verbose=0)))
     labels = record.class_names or tuple(map(str, range(probabilities.shape[1])))
     return Predictions(
@@ -136,8 +133,7 @@ def evaluate_(
     from recurzoo.registry.loading import load
     from recurzoo.registry.scores import ACCURACY, FINGERPRINT, GRIDS, scores
     from recurzoo.registry.shelf import find_folder
-    from recurzoo.training.datasets import load_data
-    from recurzoo.training.evaluation import check_classifier, evaluate_classifier
+    from recurzoo.training.evaluation import evaluate_classifier, load_images
     from recurzoo.training.path_finding import score_phases
 
     folder = find_folder(name)
@@ -147,8 +143,7 @@ def evaluate_(
         count = limit or record.metrics.get(GRIDS, 1000)
         phases = enumerate(score_phases(model, name, count), start=1)
         return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in phases))
-    check_classifier(model, name)
-    images = load_data(data, model.input_shape[1:3], train=False, limit=limit).relabelled(record.class_names)
+    images = load_images(data, model, record, train=False, limit=limit)
     measured = evaluate_classifier(model, images.test)
     same = record.metrics.get(FINGERPRINT) == images.test.fingerprint
     recorded = next((score.value for score in scores(record.metrics) if same and score.metric == ACCURACY), None)

@@ -70,7 +70,7 @@ def readout_(
     from recurzoo.registry.scores import FINGERPRINT
     from recurzoo.registry.shelf import find_folder
     from recurzoo.training.augmentation import sample_as_recorded
-    from recurzoo.training.datasets import load_data
+    from recurzoo.training.evaluation import load_images
     from recurzoo.training.readout_times import measure_readouts
 
     folder = find_folder(name)
@@ -80,7 +80,7 @@ def readout_(
     model = load(folder)
     if not isinstance(model, FRNN):
         raise ValueError(f"Only fully recurrent networks are read out at a time. Received: {name!r}")
-    images = load_data(data, model.input_shape[1:3], limit=limit).relabelled(found.class_names)
+    images = load_images(data, model, found, limit=limit)
     if record and images.test.fingerprint != found.metrics.get(FINGERPRINT):
         raise ValueError(
             "A record tells of the test images that it was made with. "

@@ -52,7 +52,8 @@ def save(
         The record as written.
 
     Raises:
-        ValueError: if the model is not of the zoo or too deep to be loaded again, or the record is not well-formed.
+        ValueError: if the model is not of the zoo or too deep to be loaded again, or the record is not well-formed or
+            names another number of classes than the model has outputs.
         FileExistsError: if there is something else at `folder`.
 
     Example:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from recurzoo.environment import describe_versions
+from recurzoo.registry.class_names import check_class_names
 from recurzoo.registry.names import name_of, parse
 from recurzoo.registry.spec import Record
 
@@ -45,6 +46,7 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
         record = Record.from_dict(record)
     if record.architecture != architecture:
         raise ValueError(f"This model is a {architecture}. Received a record of a {record.architecture}")
+    check_class_names(record, model)
     changed = sharing_in_words(model.architecture.get("sharing") or {})
     sharing = f"hard: {changed}" if changed else parse(architecture).sharing
     return dataclasses.replace(record, parameters=count_parameters(model), sharing=sharing)

@@ -16,6 +16,7 @@ from recurzoo.results.row import Measured
 if TYPE_CHECKING:
     import keras
 
+    from recurzoo.models import ZooModel
     from recurzoo.training.datasets import ImageData
 
 # How far a share of 1 may be from the recorded one on another backend, whose arithmetic rounds otherwise.
@@ -71,7 +72,7 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
         sizes = measure_what_can_be(model)
         if GRIDS in record.metrics:
             return Remeasured(_on_grids(model, record), sizes)
-        check_classifier(model, record.name)
+        check_classifier(model, record)
     except (ValueError, OSError) as error:
         return Remeasured(reason="it cannot be", problem=str(error))
     assert read_images is not None
@@ -91,13 +92,13 @@ def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
     return path_metrics(score_phases(model, record.name, count, phases), count)
 
 
-def _on_images(model: keras.Model, record: Record, images: ImageData, sizes: Measured) -> Remeasured:
-    from recurzoo.training.evaluation import test_metrics
+def _on_images(model: ZooModel, record: Record, images: ImageData, sizes: Measured) -> Remeasured:
+    from recurzoo.training.evaluation import as_labelled, test_metrics
 
-    if record.class_names:
-        if set(record.class_names) != set(images.class_names):
-            return Remeasured(sizes=sizes, reason=f"its classes are not those of the data, {images.source}")
-        images = images.relabelled(record.class_names)
+    try:
+        images = as_labelled(images, model, record)
+    except ValueError:
+        return Remeasured(sizes=sizes, reason=f"its classes are not those of the data, {images.source}")
     if images.test.fingerprint != record.metrics[FINGERPRINT]:
         return Remeasured(sizes=sizes, reason=f"its test images are not those of the data, {images.source}")
     return Remeasured(test_metrics(model, images.test), sizes)

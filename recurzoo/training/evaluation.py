@@ -1,4 +1,4 @@
-"""How good a classifier is, on images as they are."""
+"""How good a classifier is, on images as they are; and whether a checkpoint is one, and of which images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.models import ZooModel
+from recurzoo.registry.class_names import check_class_names
 from recurzoo.registry.scores import FINGERPRINT
-from recurzoo.training.datasets import Split
+from recurzoo.registry.spec import Record
+from recurzoo.training.datasets import ImageData, Split, load_data
 
 
 def evaluate_classifier(model: keras.Model, split: Split, batch_size: int = 256) -> dict[str, Any]:
@@ -33,21 +36,69 @@ def evaluate_classifier(model: keras.Model, split: Split, batch_size: int = 256)
     }
 
 
-def check_classifier(model: keras.Model, name: str) -> None:
-    """Refuse a model that does not take colour images and give a logit a class.
+def check_classifier(model: ZooModel, record: Record) -> None:
+    """Refuse a checkpoint whose model does not take colour images of one size and give a logit a class.
 
     Args:
-        model: a Keras model.
-        name: what the user calls it.
+        model: the checkpoint's.
+        record: its `Record`.
 
     Raises:
-        ValueError: if it is another kind of model.
+        ValueError: if it is another kind of model, or the record names other classes than it has outputs.
     """
-    if len(model.output_shape) != 2 or model.input_shape[-1] != 3:
+    has_head = model.architecture.get("include_top", True)
+    if not has_head or len(model.output_shape) != 2 or model.input_shape[-1] != 3:
         raise ValueError(
             "This is for networks that classify colour images. "
-            f"Received: {name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+            f"Received: {record.name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+            f"{'' if has_head else ' without a head'}"
         )
+    if None in model.input_shape[1:]:
+        raise ValueError(
+            "The model has no fixed image size; load it in Python with an input_shape, and save that. "
+            f"Received: {record.name!r} for images of {model.input_shape[1:]}"
+        )
+    check_class_names(record, model)
+
+
+def load_images(data: str, model: ZooModel, record: Record, train: bool = True, limit: int | None = None) -> ImageData:
+    """Read a data set as a checkpoint takes it: images of the model's size, labels in the order of its outputs.
+
+    Args:
+        data: words that `load_data` takes.
+        model: the checkpoint's.
+        record: its `Record`.
+        train: as `load_data` has it.
+        limit: as `load_data` has it.
+
+    Returns:
+        An `ImageData`.
+
+    Raises:
+        ValueError: if the model is no classifier of images, or the data set is not there or has other classes.
+    """
+    check_classifier(model, record)
+    return as_labelled(load_data(data, model.input_shape[1:3], train, limit), model, record)
+
+
+def as_labelled(images: ImageData, model: ZooModel, record: Record) -> ImageData:
+    """Images with their labels in the order of a checkpoint's outputs; in their own, if it does not name its classes.
+
+    Args:
+        images: an `ImageData`.
+        model: the checkpoint's.
+        record: its `Record`.
+
+    Raises:
+        ValueError: if the classes are others, or of another number.
+    """
+    images = images.relabelled(record.class_names)
+    if len(images.class_names) != model.output_shape[-1]:
+        raise ValueError(
+            f"The data's classes are not the checkpoint's, which does not name its {model.output_shape[-1]}. "
+            f"Received: {images.source} with {len(images.class_names)} classes; load a new head with num_classes"
+        )
+    return images
 
 
 def test_metrics(model: keras.Model, test: Split) -> dict[str, Any]:

@@ -261,6 +261,15 @@ def test_only_models_of_the_zoo_are_saved(tmp_path):
         save(keras.Sequential([keras.layers.Dense(1)]), tmp_path / "x")
 
 
+def test_a_record_names_as_many_classes_as_there_are_outputs(tiny, tmp_path):
+    record = {"name": "x", "architecture": "swrn-16-1-2", "class_names": ("cat", "dog")}
+    with pytest.raises(ValueError, match="2 class_names in 'x' for 5 outputs"):
+        save(tiny, tmp_path / "x", record)
+    assert not (tmp_path / "x").exists()
+    headless = tiny.with_architecture(include_top=False, pooling="avg")
+    assert len(save(headless, tmp_path / "x", record).class_names) == 2
+
+
 def test_a_record_that_json_cannot_say_writes_nothing(tiny, tmp_path):
     record = Record(name="a", architecture="swrn-16-1-2", metrics={"loss": float("nan")})
     with pytest.raises(ValueError, match="JSON"):

@@ -49,7 +49,7 @@ def test_metrics_are_measured_again(shelf, pets):
     assert set(images.measured) == {"test_accuracy", "test_loss", "test_images", "test_fingerprint"}
 
 
-def test_other_test_images_are_not_measured_on(shelf, tmp_path):
+def test_other_test_images_are_not_measured_on(shelf, change, tmp_path):
     other = write_folder(tmp_path / "other")
     shutil.copyfile(other / "train" / "dog" / "0.png", other / "test" / "dog" / "0.png")
     found = verify(shelf / PETS, data=str(other))
@@ -58,6 +58,9 @@ def test_other_test_images_are_not_measured_on(shelf, tmp_path):
     assert (found.checkpoints[0].problems, found.failed) == ((), True)
     assert "nothing was measured on these data" in str(found)
     found = verify(PETS, data=str(write_folder(tmp_path / "birds", classes=("duck", "owl"))))
+    assert "its classes are not those of the data" in found.checkpoints[0].not_measured
+    change(shelf / PETS, class_names=[])
+    found = verify(PETS, data=str(write_folder(tmp_path / "three", classes=("cat", "dog", "owl"))))
     assert "its classes are not those of the data" in found.checkpoints[0].not_measured
     assert "have no images" in verify(PETS, data="shortest-paths").checkpoints[0].not_measured
     with pytest.raises(ValueError, match=r"no folder"):

@@ -69,3 +69,7 @@ def test_wrong_words_and_wrong_networks(folder, tmp_path, capsys):
     recurzoo.save(recurzoo.create("rc-1-w4", num_classes=10, input_shape=(8, 8, 3)), tmp_path / "rc")
     assert main(["readout", str(tmp_path / "rc"), "--data", "digits"]) == 1
     assert "fully recurrent" in capsys.readouterr().err
+    small = {"num_classes": 5, "input_shape": (8, 8, 3)}
+    recurzoo.save(recurzoo.create("frnn-2-t4-w4", **small), tmp_path / "five")
+    assert main(["readout", str(tmp_path / "five"), "--data", "digits"]) == 1
+    assert "does not name its 5" in capsys.readouterr().err
