@@ -106,6 +106,8 @@ def train(
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
         report(row)
+    # A run that was killed after its last state has an older log, or none.
+    write_text(out / LOG, progress.csv())
     _show(trainer, shown)
     return _store(recipe, task, shown, progress, out, baseline)
 

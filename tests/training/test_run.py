@@ -78,6 +78,21 @@ def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
         train(load_recipe("swrn-22-1-2.cifar10.fast", CHANGES), str(data), tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize("left", [None, "epoch\n"])
+def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_path, left):
+    data = write_folder(tmp_path / "pets")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2"])
+    train(recipe, str(data), tmp_path / "run")
+    log = tmp_path / "run" / "training.csv"
+    whole = log.read_text()
+    log.unlink()
+    if left is not None:
+        log.write_text(left)
+    result = train(recipe, str(data), tmp_path / "run", resume=True)
+    assert (Path(result.folder) / "training.csv").read_text() == log.read_text() == whole
+    assert len(rows(tmp_path / "run")) == 2
+
+
 def test_a_network_that_cannot_be_built_is_refused_before_its_baseline_trains(tmp_path):
     data = write_folder(tmp_path / "pets")
     recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "baseline=wrn-10-1", "model.dropuot=0.3"])
