@@ -57,7 +57,8 @@ class Record(Spec):
         hardware: str.
         training_seconds: float.
         epochs: int.
-        metrics: dict, such as `{"test_accuracy": 0.85, "test_images": 10000}`; shares of 1, not percent.
+        metrics: dict, such as `{"test_accuracy": 0.85, "test_images": 10000}`; shares of 1, not percent, and None for
+            what was measured and is not finite, such as the loss of a network that explodes.
         licence: str, of the weights.
         files: dict from file name to `StoredFile`; `save` measures them.
     """

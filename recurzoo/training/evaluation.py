@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -109,10 +110,20 @@ def test_metrics(model: keras.Model, test: Split) -> dict[str, Any]:
         test: the test images.
 
     Returns:
-        A dictionary: `test_accuracy`, `test_loss`, `test_images`, `test_fingerprint`.
+        A dictionary, as `recordable` gives it: `test_accuracy`, `test_loss`, `test_images`, `test_fingerprint`.
     """
     measured = evaluate_classifier(model, test)
-    return {f"test_{key}": value for key, value in measured.items()} | {FINGERPRINT: test.fingerprint}
+    return recordable({f"test_{key}": value for key, value in measured.items()}) | {FINGERPRINT: test.fingerprint}
+
+
+def recordable(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics as a record, which is JSON, can hold them: None in place of a number that is not finite."""
+    return {name: value if is_finite(value) else None for name, value in metrics.items()}
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is anything but NaN or an infinity."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def predict(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:

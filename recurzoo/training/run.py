@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from recurzoo.registry.loading import create, load
 from recurzoo.registry.spec import Record, TrainingData
 from recurzoo.reports import Report
 from recurzoo.training.classification import Classification
+from recurzoo.training.evaluation import is_finite, recordable
 from recurzoo.training.path_finding import PathFinding
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.recipe import Recipe
@@ -106,6 +108,7 @@ def train(
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
         report(row)
+        _warn_of_divergence(progress, recipe)
     # A run that was killed after its last state has an older log, or none.
     write_text(out / LOG, progress.csv())
     _show(trainer, shown)
@@ -147,6 +150,19 @@ def _run_epoch(
     progress.rows.append({key: float(f"{value:.6g}") for key, value in row.items()})
     progress.seconds += row["seconds"]
     return progress.rows[-1]
+
+
+def _warn_of_divergence(progress: Progress, recipe: Recipe) -> None:
+    """Tell of the first epoch with a loss that is not finite; the run goes on, since some are there to show it."""
+    found = [[key for key, value in row.items() if not is_finite(value)] for row in progress.rows]
+    if found[-1] and not any(found[:-1]):
+        logging.getLogger("recurzoo").warning(
+            "The run has diverged: in epoch %d, %s is not finite. Received: optimizer.learning_rate=%g; unless this is "
+            "what the run is to show, stop it and start anew in another folder with a lower one.",
+            progress.epoch,
+            ", ".join(found[-1]),
+            recipe.optimizer.learning_rate,
+        )
 
 
 def _show(trainer: Trainer, shown: ZooModel) -> None:
@@ -196,6 +212,6 @@ def _store(
     )
     folder = out / record.name
     record = checkpoint.save(final, folder, record, training_log=out / LOG)
-    metrics = {**task.record_metrics(load(folder)), **relaxation, **baseline}
+    metrics = recordable({**task.record_metrics(load(folder)), **relaxation, **baseline})
     checkpoint.write_record(folder, dataclasses.replace(record, metrics=metrics))
     return Result(str(folder), task.summary(metrics), metrics, progress.epoch, round(progress.seconds, 1))

@@ -14,6 +14,8 @@ import pytest
 
 import recurzoo
 from recurzoo.registry.checkpoint import read_record
+from recurzoo.results import verify
+from recurzoo.results.row import row_of
 from recurzoo.training.datasets import load_data
 from recurzoo.training.recipe import load_recipe
 from recurzoo.training.run import train
@@ -91,6 +93,24 @@ def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_pat
     result = train(recipe, str(data), tmp_path / "run", resume=True)
     assert (Path(result.folder) / "training.csv").read_text() == log.read_text() == whole
     assert len(rows(tmp_path / "run")) == 2
+
+
+def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
+    data = write_folder(tmp_path / "pets")
+    changes = [*CHANGES, "epochs=2", "optimizer.learning_rate=1e30", "baseline=wrn-10-1"]
+    result = train(load_recipe("swrn-22-1-2.cifar10.fast", changes), str(data), tmp_path / "run")
+    told = [record.getMessage() for record in caplog.records if record.name == "recurzoo"]
+    # Once for each of the two networks.
+    assert len(told) == 2
+    assert all("diverged: in epoch 1, test_loss" in text and "learning_rate=1e+30" in text for text in told)
+    metrics = read_record(result.folder).metrics
+    for of in ("", "wrn-10-1_"):
+        assert metrics[f"{of}test_loss"] is None
+        assert 0 <= metrics[f"{of}test_accuracy"] <= 1
+    assert np.isnan(float(rows(tmp_path / "run")[-1]["train_loss"]))
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["metrics"] == metrics
+    assert not any(report.problems for report in verify(result.folder, data=str(data)).checkpoints)
+    assert row_of(read_record(result.folder)).value == metrics["test_accuracy"]
 
 
 def test_a_network_that_cannot_be_built_is_refused_before_its_baseline_trains(tmp_path):
