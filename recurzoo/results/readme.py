@@ -9,7 +9,7 @@ from recurzoo.registry.scores import describe
 from recurzoo.results.row import ResultRow
 
 BEGIN, END = "<!-- results: written by `recurzoo results --write` -->", "<!-- end of results -->"
-HEADINGS = ("checkpoint", "parameters", "bytes on disk", "folded ONNX bytes", "accuracy", "epochs", "hardware")
+HEADINGS = ("checkpoint", "parameters", "bytes on disk", "folded ONNX bytes", "accuracy or F1", "epochs", "hardware")
 
 
 def format_table(rows: Sequence[ResultRow]) -> str:
