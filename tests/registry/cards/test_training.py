@@ -69,7 +69,9 @@ def test_of_the_optimizer_what_moves_the_weights(kind, name, momentum):
 @pytest.mark.parametrize("kind", ["steps", "linear", "cosine"])
 @pytest.mark.parametrize("name", OTHER[Schedule])
 def test_of_the_schedule_what_moves_the_rate(kind, name, epochs):
-    (one, words), (other, others) = changed(Schedule(kind=kind, epochs=epochs), "schedule", name)
+    # Records of another time may have settings that a recipe now refuses; nothing reads them.
+    start = Schedule().model_copy(update={"kind": kind, "epochs": epochs})
+    (one, words), (other, others) = changed(start, "schedule", name)
     rates = [[float(EpochSchedule(0.1, it, 6, 2)(step)) for step in range(12)] for it in (one, other)]
     assert (words != others) is (rates[0] != rates[1])
 
