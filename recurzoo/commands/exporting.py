@@ -40,8 +40,8 @@ def export_(
     folder = find_folder(name)
     inside = (out.parent / RECORD).is_file()
     if inside:
-        refuse_to_change_a_download(name, out.parent)
         _refuse_other_names(out, format, folder)
+        refuse_to_change_a_download(name, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
         return export(load(folder), out, format, materialize)
 

@@ -28,7 +28,8 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
         A `Record` with the parameters and the sharing of this model.
 
     Raises:
-        ValueError: if the model is not of the zoo, or the record is not well-formed or of another architecture.
+        ValueError: if the model is not of the zoo, or the record is not well-formed, of another architecture or names
+            other than one class for each output.
     """
     from recurzoo.models import ZooModel
     from recurzoo.models.counting import count_parameters

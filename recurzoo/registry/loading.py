@@ -45,7 +45,8 @@ def create(name: str, **kwargs: Any) -> ZooModel:
         )
     module, _, model = architecture.model.partition(":")
     kind = getattr(importlib.import_module(module), model)
-    fitting = [argument for argument in config_file.argument_names(kind) if argument not in architecture.arguments]
+    said = {*architecture.arguments, "name"}
+    fitting = [argument for argument in config_file.argument_names(kind) if argument not in said]
     if unknown := sorted(set(kwargs) - set(fitting)):
         raise ValueError(
             f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {name!r}; those that the name "

@@ -85,7 +85,7 @@ def headline(metrics: Mapping[str, Any], of: str | None = None) -> Headline | No
         A `Headline`, or None without either.
     """
     found = _of(metrics, of)
-    if _ACCURACY in found:
+    if found.get(_ACCURACY) is not None:
         return Headline(TEST_ACCURACY, found[_ACCURACY], found.get(IMAGES))
     phases = [int(match["phase"]) for key in found if (match := _F1.fullmatch(key)) and not match["without"]]
     if not phases:

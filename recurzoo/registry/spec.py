@@ -53,7 +53,7 @@ class Record(Spec):
         recipe: dict, the settings it was trained with.
         recipe_name: str, the recipe they came from.
         seed: int.
-        versions: dict from package to version.
+        versions: dict from package to version, and the backend, of what wrote the checkpoint and measured it.
         hardware: str.
         training_seconds: float.
         epochs: int.

@@ -104,7 +104,9 @@ class HardBank(KernelBank):
 def fold_vectors(
     kernels: np.ndarray, similarity: np.ndarray, threshold: float, vectors: np.ndarray | None = None
 ) -> Fold:
-    """Tie similar slots to the first of their group, each keeping its own signed scale `<a_i, a_c> / |a_c|^2`.
+    """Tie each slot to the most similar of the earlier kept ones, if that is similar enough.
+
+    Each keeps its own signed scale, `<a_i, a_c> / |a_c|^2`.
 
     The scale must stay: what follows a block's last convolution is the residual sum, which a normalisation does not
     make blind to sign and size.

@@ -42,7 +42,8 @@ class Recipe(Part):
         steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
         pull: of relaxed sharing; None for the default, the paper's, where there is any.
         curriculum: of a task whose examples are generated; None for its default.
-        baseline: an architecture that is trained by the same recipe first, and stands beside this one in its record.
+        baseline: an architecture that is trained first, by the same recipe but for `model` and `pull`; it stands beside
+            this one in its record.
         licence: of the weights that come out, for their record; without one they cannot be published.
         data_licence: of the data set; None for what the catalog knows of it.
     """
