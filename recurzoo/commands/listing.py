@@ -16,7 +16,7 @@ from recurzoo.registry.checkpoint import read_record
 from recurzoo.registry.data import classes_in_words
 from recurzoo.registry.listing import info, list_models
 from recurzoo.registry.names import split_tag
-from recurzoo.registry.scores import Headline, describe, headline, others, readouts, rounded, scores
+from recurzoo.registry.scores import Headline, describe, headline, others_in_words, readouts, scores
 from recurzoo.registry.shelf import checkpoint_for, find_checkpoints
 from recurzoo.registry.spec import ModelInfo
 from recurzoo.reports import Report
@@ -94,10 +94,9 @@ def _measured(model: ModelInfo) -> dict[str, str]:
     for time, told in readouts(model.metrics).items():
         for way, accuracy in told.items():
             rows.setdefault(f"read out at, {way}", []).append(f"{time}: {accuracy:.2%}")
-    more = others(model.metrics, baseline=model.baseline)
     return {
         **{name: ", ".join(values) for name, values in rows.items()},
-        **{key.replace("_", " "): rounded(key, value) for key, value in more.items()},
+        **others_in_words(model.metrics, model.baseline),
         "measured on": model.measured_on or "",
     }
 

@@ -148,6 +148,11 @@ def rounded(name: str, value: Any) -> str:
     return f"{value:.2%}" if name.endswith(ACCURACY) else f"{value:.4g}"
 
 
+def others_in_words(metrics: Mapping[str, Any], baseline: str | None = None) -> dict[str, str]:
+    """What `others` gives, names and values as people read them."""
+    return {name.replace("_", " "): rounded(name, value) for name, value in others(metrics, baseline).items()}
+
+
 def _of(metrics: Mapping[str, Any], baseline: str | None) -> dict[str, Any]:
     start = f"{baseline}_" if baseline else ""
     return {key.removeprefix(start): value for key, value in metrics.items() if key.startswith(start)}

@@ -1,4 +1,4 @@
-"""What a checkpoint's model costs: its operations, and the bytes of its smallest exported file."""
+"""What a checkpoint's model costs: its operations, and the bytes of its ONNX file."""
 
 from __future__ import annotations
 

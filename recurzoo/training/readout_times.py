@@ -38,7 +38,9 @@ def measure_readouts(
     # All are made first, so that a time which cannot be is told before any is measured.
     networks = {time: model.with_readout(time) for time in times}
     metrics: dict[str, float] = {}
-    for time, later in networks.items():
+    for time in list(networks):
+        # Each is let go when it is measured, with all that was compiled for it.
+        later = networks.pop(time)
         accuracies = {"reused": evaluate_classifier(later, test)["accuracy"]}
         reestimate_batch_norm(later, seen)
         accuracies["recomputed"] = evaluate_classifier(later, test)["accuracy"]

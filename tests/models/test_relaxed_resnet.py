@@ -178,14 +178,14 @@ def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):
     np.testing.assert_allclose(outputs(recurzoo.load(tmp_path / "x")), outputs(member), rtol=1e-4, atol=1e-4)
     assert "Towards Efficient Recurrent Visual Models" in (tmp_path / "x" / "README.md").read_text()
     if not any(isinstance(bank, RelaxedBank) for stage in member.stages for bank in stage.banks):
-        assert record.sharing == ("hard: level_1, level_2 and level_3 each have 2 times 1 kernel for 2 convolutions")
+        assert record.sharing == "hard: level_1, level_2 and level_3 each have 2 times 1 kernel for 2 convolutions"
         assert record.parameters == info("resnet-18-relaxed-all").parameters - 7 * 65
 
 
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(randomize, tmp_path):
     model = randomize(RelaxedResNet((2, 2, 2), "relaxed", **SMALL))
-    routes.files_open_on_jax({"x": model}, IMAGES, tmp_path)
+    routes.files_open_on_jax({"x": routes.with_trained_logits(model)}, IMAGES, tmp_path)
 
 
 def test_mixed_precision_trains(rng):

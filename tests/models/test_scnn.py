@@ -91,7 +91,7 @@ def test_a_checkpoint_opens_with_its_own_head_or_a_new_one(randomize, tmp_path):
 
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(member, tmp_path):
-    routes.files_open_on_jax({"x": member}, GRIDS, tmp_path)
+    routes.files_open_on_jax({"x": routes.with_trained_logits(member)}, GRIDS, tmp_path)
 
 
 def test_mixed_precision_trains_and_gives_float32():

@@ -11,7 +11,7 @@ from recurzoo.registry.cards.metadata import front_matter
 from recurzoo.registry.cards.training import training
 from recurzoo.registry.cards.usage import fine_tuning, loading
 from recurzoo.registry.data import classes_in_words, dataset_title, is_about_paths
-from recurzoo.registry.scores import others, rounded, scores
+from recurzoo.registry.scores import others_in_words, scores
 from recurzoo.registry.spec import Figure, Record
 
 ONE_RUN = "the figures are those of one run: another seed gives others"
@@ -59,10 +59,7 @@ def _facts(record: Record) -> dict[str, Any]:
         "parameters": f"{record.parameters:,}",
         "sharing of kernels": record.sharing,
         "classes": classes_in_words(record.class_names),
-        **{
-            key.replace("_", " "): rounded(key, value)
-            for key, value in others(record.metrics, baseline=record.baseline).items()
-        },
+        **others_in_words(record.metrics, record.baseline),
         "files": ", ".join(f"{name} ({file.bytes:,} bytes)" for name, file in record.files.items()),
     }
 
