@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.datasets import load_sample_images
 
 import recurzoo
-from recurzoo.images import resize
-from recurzoo.training.datasets import load_data
+from recurzoo.data.images import resize
+from recurzoo.data.sets import load_data
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

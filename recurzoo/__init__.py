@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
     from recurzoo.benchmarking import benchmark
+    from recurzoo.checkpoints.folder import save
     from recurzoo.exporting import export
-    from recurzoo.folding import consolidate, fold, materialize, reestimate_batch_norm
-    from recurzoo.models.freezing import freeze
-    from recurzoo.models.soft_sharing_state import export_soft_sharing, import_soft_sharing
-    from recurzoo.registry.checkpoint import save
-    from recurzoo.registry.listing import info, list_models
-    from recurzoo.registry.loading import create, load
-    from recurzoo.registry.publishing import publish
+    from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
+    from recurzoo.rewriting import consolidate, fold, materialize, reestimate_batch_norm
+    from recurzoo.rewriting.freeze import freeze
+    from recurzoo.zoo.listing import info, list_models
+    from recurzoo.zoo.loading import create, load
+    from recurzoo.zoo.publishing import publish
 
 __all__ = [
     "benchmark",
@@ -44,20 +44,20 @@ __all__ = [
 
 _MODULES = {
     "benchmark": "recurzoo.benchmarking",
-    "consolidate": "recurzoo.folding",
-    "create": "recurzoo.registry.loading",
+    "consolidate": "recurzoo.rewriting",
+    "create": "recurzoo.zoo.loading",
     "export": "recurzoo.exporting",
-    "export_soft_sharing": "recurzoo.models.soft_sharing_state",
-    "fold": "recurzoo.folding",
-    "freeze": "recurzoo.models.freezing",
-    "import_soft_sharing": "recurzoo.models.soft_sharing_state",
-    "info": "recurzoo.registry.listing",
-    "list_models": "recurzoo.registry.listing",
-    "load": "recurzoo.registry.loading",
-    "materialize": "recurzoo.folding",
-    "publish": "recurzoo.registry.publishing",
-    "reestimate_batch_norm": "recurzoo.folding",
-    "save": "recurzoo.registry.checkpoint",
+    "export_soft_sharing": "recurzoo.families.swrn.pytorch",
+    "fold": "recurzoo.rewriting",
+    "freeze": "recurzoo.rewriting.freeze",
+    "import_soft_sharing": "recurzoo.families.swrn.pytorch",
+    "info": "recurzoo.zoo.listing",
+    "list_models": "recurzoo.zoo.listing",
+    "load": "recurzoo.zoo.loading",
+    "materialize": "recurzoo.rewriting",
+    "publish": "recurzoo.zoo.publishing",
+    "reestimate_batch_norm": "recurzoo.rewriting",
+    "save": "recurzoo.checkpoints.folder",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from recurzoo.cli import main
+from recurzoo.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from recurzoo.reports import Report
+from recurzoo.base.reports import Report
 
 
 @dataclass(frozen=True)

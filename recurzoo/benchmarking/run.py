@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.benchmarking.macs import macs
 from recurzoo.benchmarking.report import BenchmarkReport, Comparison, median_interval
-from recurzoo.environment import describe_hardware, describe_versions
-from recurzoo.folding import materialize
 from recurzoo.models import ZooModel
+from recurzoo.rewriting import materialize
 from recurzoo.sharing import SoftBank
 
 # How much longer sharing may take, at the lower end of the ratio's interval.
@@ -112,7 +112,7 @@ def _name(network: str | ZooModel) -> str:
 
 def _fresh(network: str | ZooModel) -> ZooModel:
     if isinstance(network, str):
-        from recurzoo.registry.loading import create
+        from recurzoo.zoo.loading import create
 
         return create(network)
     return network.with_architecture()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recurzoo.files import draft
+from recurzoo.base.files import draft
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from recurzoo.errors import ExportError
+from recurzoo.base.errors import ExportError
 from recurzoo.exporting.destination import destination, size_on_disk
 from recurzoo.exporting.formats import get_format
 from recurzoo.exporting.inference import inference_function, variables_read
@@ -112,7 +112,7 @@ def _check_model(model: Any) -> None:
 
 
 def _materialized(model: keras.Model) -> keras.Model:
-    from recurzoo.folding import materialize
+    from recurzoo.rewriting import materialize
 
     return materialize(model)
 

@@ -7,7 +7,7 @@ import dataclasses
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.reports import Report
+from recurzoo.base.reports import Report
 
 
 @dataclasses.dataclass(frozen=True)

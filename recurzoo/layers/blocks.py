@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from keras import ops
 
-from recurzoo.values import Value, value
+from recurzoo.base.values import Value, value
 
 Bias = Literal["per_step", "shared"] | tuple[int, ...] | None
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from keras import ops
 
+from recurzoo.base.values import value
 from recurzoo.layers.blocks import Bias, Block, Convolution, StepContext
-from recurzoo.values import value
 
 
 @value

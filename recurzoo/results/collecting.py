@@ -9,16 +9,16 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.files import write_text
-from recurzoo.registry.checkpoint import RECORD, read_record
-from recurzoo.registry.loading import load
-from recurzoo.registry.scores import describe
-from recurzoo.registry.shelf import PACKAGE, find_checkpoints
-from recurzoo.reports import Report
+from recurzoo.base.files import write_text
+from recurzoo.base.reports import Report
+from recurzoo.checkpoints.folder import RECORD, read_record
+from recurzoo.checkpoints.scores import describe
 from recurzoo.results.measuring import measure
 from recurzoo.results.readme import replace_table
 from recurzoo.results.row import ResultRow, row_of
 from recurzoo.results.table_file import RESULTS, format_csv, read_csv
+from recurzoo.zoo.finding import PACKAGE, find_checkpoints
+from recurzoo.zoo.loading import load
 
 # Of the repository, where this package is not an installed one.
 CLONE = PACKAGE.parent

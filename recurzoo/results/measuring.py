@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recurzoo.errors import ExportError
+from recurzoo.base.errors import ExportError
 from recurzoo.results.row import Measured
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def measure_what_can_be(model: ZooModel) -> Measured:
 
 def _folded_onnx_bytes(model: ZooModel) -> int:
     from recurzoo.exporting import export
-    from recurzoo.folding import fold
+    from recurzoo.rewriting import fold
     from recurzoo.sharing import SoftBank
 
     soft = any(isinstance(bank, SoftBank) for stage in model.stages for bank in stage.banks)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recurzoo.registry import catalog
-from recurzoo.registry.scores import describe
+from recurzoo.catalog import catalog
+from recurzoo.checkpoints.scores import describe
 from recurzoo.results.row import ResultRow
 
 BEGIN, END = "<!-- results: written by `recurzoo results --write` -->", "<!-- end of results -->"

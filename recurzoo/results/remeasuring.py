@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurzoo.registry.loading import load
-from recurzoo.registry.scores import FINGERPRINT, GRIDS, scores
-from recurzoo.registry.spec import Record
+from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.scores import FINGERPRINT, GRIDS, scores
 from recurzoo.results.measuring import measure_what_can_be
 from recurzoo.results.row import Measured
+from recurzoo.zoo.loading import load
 
 if TYPE_CHECKING:
     import keras
 
+    from recurzoo.data.sets import ImageData
     from recurzoo.models import ZooModel
-    from recurzoo.training.datasets import ImageData
 
 # How far a share of 1 may be from the recorded one on another backend, whose arithmetic rounds otherwise.
 OTHER_BACKEND = 1e-3
@@ -61,7 +61,7 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
     Raises:
         ValueError: if there are no such data.
     """
-    from recurzoo.training.evaluation import check_classifier
+    from recurzoo.tasks.evaluation import check_classifier
 
     if GRIDS not in record.metrics and FINGERPRINT not in record.metrics:
         return Remeasured(reason="its record does not say on which examples its metrics were measured")
@@ -80,7 +80,7 @@ def remeasure(folder: Path, record: Record, read_images: ReadImages | None) -> R
 
 
 def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
-    from recurzoo.training.path_finding import path_metrics, score_phases
+    from recurzoo.tasks.path_finding import path_metrics, score_phases
 
     count = record.metrics[GRIDS]
     phases = len({score.phase for score in scores(record.metrics) if score.phase})
@@ -93,7 +93,7 @@ def _on_grids(model: keras.Model, record: Record) -> dict[str, Any]:
 
 
 def _on_images(model: ZooModel, record: Record, images: ImageData, sizes: Measured) -> Remeasured:
-    from recurzoo.training.evaluation import as_labelled, test_metrics
+    from recurzoo.tasks.evaluation import as_labelled, test_metrics
 
     try:
         images = as_labelled(images, model, record)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-from recurzoo.registry import catalog
-from recurzoo.registry.checkpoint import WEIGHTS
-from recurzoo.registry.scores import Headline, headline
-from recurzoo.registry.spec import Record, Spec, spec
+from recurzoo.catalog import catalog
+from recurzoo.checkpoints.folder import WEIGHTS
+from recurzoo.checkpoints.record import Record, Spec, spec
+from recurzoo.checkpoints.scores import Headline, headline
 
 
 class Measured(NamedTuple):

@@ -8,15 +8,15 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from recurzoo.errors import MissingWeightsError
-from recurzoo.registry.checkpoint import RECORD, WEIGHTS, read_record, verify_files
-from recurzoo.registry.formats.weights_file import read_weights
-from recurzoo.registry.shelf import find_checkpoints, find_folder, weights_folders
-from recurzoo.registry.spec import Record
+from recurzoo.base.errors import MissingWeightsError
+from recurzoo.checkpoints.folder import RECORD, WEIGHTS, read_record, verify_files
+from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.weights import read_weights
 from recurzoo.results.remeasuring import ReadImages, Remeasured, compare_metrics, remeasure
 from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import RESULTS, read_csv
 from recurzoo.results.verification import CheckpointReport, Verification
+from recurzoo.zoo.finding import find_checkpoints, find_folder, weights_folders
 
 # By how many bytes an ONNX file differs from export to export, as names in it do.
 ONNX_NAMES = 256
@@ -75,8 +75,8 @@ def _find_whole(name: str | Path) -> Path:
 
 
 def _measurer(data: str) -> Callable[[Path, Record], Remeasured]:
-    from recurzoo.registry.data import SHORTEST_PATHS
-    from recurzoo.training.datasets import load_data
+    from recurzoo.checkpoints.data import SHORTEST_PATHS
+    from recurzoo.data.sets import load_data
 
     if data != SHORTEST_PATHS and data != "digits" and not data.startswith("tfds:") and not Path(data).is_dir():
         # Networks for shortest paths would be measured without looking at it.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recurzoo.values import Value
+from recurzoo.base.values import Value
 
 
 class Fold(NamedTuple):

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.base.values import value
 from recurzoo.sharing.bank import Fold, KernelBank, Sharing
 from recurzoo.sharing.similarity import absolute_cosines, group_by_similarity
-from recurzoo.values import value
 
 
 @value

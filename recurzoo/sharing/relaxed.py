@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from recurzoo.base.values import value
 from recurzoo.sharing.bank import Fold, KernelBank, Sharing
 from recurzoo.sharing.hard import fold_vectors, tied
 from recurzoo.sharing.similarity import absolute_cosines
-from recurzoo.values import value
 
 
 @value

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from recurzoo.training.recipe import Recipe
-from recurzoo.training.settings import Optimizer, Schedule
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.settings import Optimizer, Schedule
 
 
 @keras.saving.register_keras_serializable("recurzoo")

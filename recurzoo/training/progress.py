@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from recurzoo.documents import one_line
-from recurzoo.files import draft
+from recurzoo.base.documents import one_line
+from recurzoo.base.files import draft
 
 
 @dataclass

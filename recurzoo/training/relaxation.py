@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 
-from recurzoo.folding import consolidate
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.settings import Pull
 from recurzoo.models import ZooModel
+from recurzoo.rewriting import consolidate
 from recurzoo.sharing import RelaxedBank
-from recurzoo.training.recipe import Recipe
-from recurzoo.training.settings import Pull
 
 
 class ExponentialPull(keras.callbacks.Callback):

@@ -14,23 +14,23 @@ import keras
 import numpy as np
 from rich.console import RenderableType
 
-from recurzoo.environment import describe_hardware, describe_versions
-from recurzoo.files import write_text
+from recurzoo.base.environment import describe_hardware, describe_versions
+from recurzoo.base.files import write_text
+from recurzoo.base.reports import Report
+from recurzoo.catalog.catalog import dataset_facts
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.checkpoints import folder as checkpoint
+from recurzoo.checkpoints.data import SHORTEST_PATHS
+from recurzoo.checkpoints.record import Record, TrainingData
 from recurzoo.models import ZooModel
-from recurzoo.registry import checkpoint
-from recurzoo.registry.catalog import dataset_facts
-from recurzoo.registry.data import SHORTEST_PATHS
-from recurzoo.registry.loading import create, load
-from recurzoo.registry.spec import Record, TrainingData
-from recurzoo.reports import Report
-from recurzoo.training.classification import Classification
-from recurzoo.training.evaluation import is_finite, recordable
-from recurzoo.training.path_finding import PathFinding
+from recurzoo.tasks.classification import Classification
+from recurzoo.tasks.evaluation import is_finite, recordable
+from recurzoo.tasks.path_finding import PathFinding
+from recurzoo.tasks.task import Task
 from recurzoo.training.progress import Progress, load_state, save_state
-from recurzoo.training.recipe import Recipe
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns
-from recurzoo.training.task import Task
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
+from recurzoo.zoo.loading import create, load
 
 STATE, LOG = "state.safetensors", "training.csv"
 

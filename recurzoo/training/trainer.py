@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from recurzoo.training.augmentation import AugmentedImages
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.data.augmentation import AugmentedImages
 from recurzoo.training.optimizers import make_optimizer
-from recurzoo.training.recipe import Recipe
 from recurzoo.training.weight_average import WeightAverage
 
 

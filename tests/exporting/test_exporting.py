@@ -12,7 +12,7 @@ from recurzoo.exporting import export, formats
 from recurzoo.layers import PostActivationBlock, PreActivationBlock, Stage
 from recurzoo.models import SWRN
 from recurzoo.sharing import HardSharing, partly, tied
-from tests.exporting.latency import latency_ratio
+from tests.support.latency import latency_ratio
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")

@@ -3,7 +3,7 @@
 import pytest
 
 import recurzoo
-from tests.exporting.latency import latency_ratio
+from tests.support.latency import latency_ratio
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 

@@ -61,8 +61,8 @@ def read_state() -> Reader:
 
 def read_weights() -> Reader:
     """Weights, HDF5: changed where it matters, outside of the arrays' own bytes."""
-    from recurzoo.registry.formats.hdf5_file import read_arrays
-    from recurzoo.registry.formats.weights_file import read_weights
+    from recurzoo.checkpoints.hdf5_file import read_arrays
+    from recurzoo.checkpoints.weights import read_weights
 
     # The smaller a file, the faster is all this; both are of the same kind.
     path = WEIGHTS / CHECKPOINTS[1] / "model.weights.h5"

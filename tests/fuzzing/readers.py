@@ -31,9 +31,9 @@ def of_json(originals: list[bytes]) -> Contents:
 
 def read_config() -> Reader:
     """config.json, and building what it says, against the shipped weights."""
-    from recurzoo.registry.formats import config_file
-    from recurzoo.registry.formats.weights_file import build_to_fit, read_weights
-    from recurzoo.registry.names import name_of
+    from recurzoo.catalog.names import name_of
+    from recurzoo.checkpoints import config as config_file
+    from recurzoo.checkpoints.weights import build_to_fit, read_weights
 
     arrays = read_weights(WEIGHTS / CHECKPOINTS[0] / "model.weights.h5")
     originals = [(WEIGHTS / name / "config.json").read_bytes() for name in CHECKPOINTS]
@@ -63,7 +63,7 @@ def read_config() -> Reader:
 
 def read_record() -> Reader:
     """record.json, and comparing the files that it lists."""
-    from recurzoo.registry.checkpoint import read_record, verify_files
+    from recurzoo.checkpoints.folder import read_record, verify_files
 
     originals = [(WEIGHTS / name / "record.json").read_bytes() for name in CHECKPOINTS]
 
@@ -103,7 +103,7 @@ def of_toml(originals: list[bytes]) -> Contents:
 
 def read_recipe() -> Reader:
     """Recipes."""
-    from recurzoo.training.recipe import load_recipe
+    from recurzoo.catalog.recipe import load_recipe
 
     folder = resources.files("recurzoo.training").joinpath("recipes")
     originals = [
@@ -127,7 +127,7 @@ def read_recipe() -> Reader:
 
 def read_catalog() -> Reader:
     """A family's file of the catalog, and all that is asked of it."""
-    from recurzoo.registry import catalog
+    from recurzoo.catalog import catalog
 
     folder = Path(str(resources.files("recurzoo.registry").joinpath("catalog")))
     original = (folder / "rc.toml").read_bytes()
@@ -146,7 +146,7 @@ def read_catalog() -> Reader:
 
         # As in the package: a folder `catalog` beside the module.
         shutil.copytree(folder, parent / "catalog")
-        with patch("recurzoo.registry.catalog.resources.files", lambda package: parent):
+        with patch("recurzoo.catalog.catalog.resources.files", lambda package: parent):
             yield
         catalog.families.cache_clear()
 

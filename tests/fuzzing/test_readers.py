@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
-from recurzoo.errors import UnknownNameError
+from recurzoo.base.errors import UnknownNameError
 from tests.fuzzing import examples
 from tests.fuzzing.reader import Reader
 from tests.fuzzing.readers import READERS

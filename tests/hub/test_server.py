@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.hub.server import Account, HubServer
+from tests.support.hub.server import Account, HubServer
 
 WEIGHTS = bytes(range(256)) * 40
 FILES = {"config.json": b'{"a": 1}\n', "model.weights.h5": WEIGHTS}

@@ -6,7 +6,7 @@ from keras import ops
 
 from recurzoo.layers import PaddingShortcut
 from recurzoo.layers.convolution import convolve
-from tests import numpy_layers
+from tests.support import numpy_layers
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])

@@ -13,8 +13,8 @@ from keras import ops
 from recurzoo.layers import PreActivationBlock, Stage, StateGraph, adjacent_edges, full_edges, resnet_schedule
 from recurzoo.layers.transitions import active_updates, allowed_edges
 from recurzoo.sharing import Loop, RelaxedSharing, tied, untied
-from tests import numpy_layers
 from tests.conftest import BACKEND
+from tests.support import numpy_layers
 
 float64 = pytest.mark.skipif(
     BACKEND == "jax" and not os.environ.get("JAX_ENABLE_X64"), reason="JAX needs JAX_ENABLE_X64=1 for float64"

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from recurzoo.layers import StepNormalization
-from tests import numpy_layers
+from tests.support import numpy_layers
 
 STEPS, CHANNELS = 3, 5
 # What each option holds: rows of the statistics, rows of scale and shift.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import BACKEND
-from tests.training.test_datasets import write_folder
+from tests.data.test_sets import write_folder
 
 CLASSES = ("dog", "cat")
 PETS, PATHS = "swrn-16-1-1.pets", "scnn-20.shortest-paths"
@@ -60,7 +60,7 @@ def shipped(tmp_path_factory, pets):
 @pytest.fixture
 def shelf(shipped, tmp_path, monkeypatch):
     """A copy for each test, and the only shelf there is."""
-    monkeypatch.setattr("recurzoo.registry.shelf.PACKAGE", tmp_path / "no" / "package")
+    monkeypatch.setattr("recurzoo.zoo.finding.PACKAGE", tmp_path / "no" / "package")
     monkeypatch.setenv("RECURZOO_WEIGHTS", str(tmp_path / "weights"))
     return shutil.copytree(shipped, tmp_path / "weights")
 
@@ -97,7 +97,7 @@ def image_metrics(model, root):
 def path_metrics(model):
     from sklearn.metrics import f1_score
 
-    from recurzoo.tasks import generate_grids
+    from recurzoo.tasks.shortest_paths import generate_grids
 
     metrics = {"test_grids_a_phase": GRIDS}
     for phase in range(1, PHASES + 1):

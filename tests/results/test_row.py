@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recurzoo.registry.scores import Headline, headline
-from recurzoo.registry.spec import Record
+from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.scores import Headline, headline
 from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import COLUMNS, format_csv, read_csv
 

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from recurzoo.errors import MissingWeightsError
+from recurzoo.base.errors import MissingWeightsError
 from recurzoo.results import verify
 from recurzoo.results.collecting import collect
 from recurzoo.results.remeasuring import compare_metrics
 from recurzoo.results.table_file import format_csv
-from tests.hub.server import HubServer
+from tests.data.test_sets import write_folder
 from tests.results.conftest import PATHS, PETS
-from tests.training.test_datasets import write_folder
+from tests.support.hub.server import HubServer
 
 
 def problems(verification):
@@ -185,7 +185,7 @@ def test_of_a_download_every_file_is_verified(shelf, tmp_path):
 
 
 def test_nothing_to_verify(tmp_path, monkeypatch):
-    monkeypatch.setattr("recurzoo.registry.shelf.PACKAGE", tmp_path / "no" / "package")
+    monkeypatch.setattr("recurzoo.zoo.finding.PACKAGE", tmp_path / "no" / "package")
     monkeypatch.delenv("RECURZOO_WEIGHTS", raising=False)
     with pytest.raises(MissingWeightsError, match="no checkpoints here"):
         verify()

@@ -6,7 +6,7 @@ from keras import ops
 
 from recurzoo.sharing import HardSharing, RelaxedSharing, SoftSharing, partly, tied, untied
 from recurzoo.sharing.soft import can_share, soft_or_untied
-from tests import numpy_layers
+from tests.support import numpy_layers
 
 SHAPE = (3, 3, 4, 5)
 

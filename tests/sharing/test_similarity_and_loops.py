@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from recurzoo.sharing import Loop, absolute_cosines, find_loops, group_by_similarity
-from tests import numpy_layers
+from tests.support import numpy_layers
 
 
 def test_absolute_cosines_match_the_formula_and_ignore_sign_and_scale(rng):

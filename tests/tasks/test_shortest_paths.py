@@ -5,8 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from recurzoo.tasks import PHASES, Grids, f1_scores, generate_grids
-from recurzoo.tasks.shortest_paths import distances
+from recurzoo.tasks.shortest_paths import PHASES, Grids, distances, f1_scores, generate_grids
 
 
 def graph_of(networkx, obstacles):

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.settings import Schedule
 from recurzoo.training.optimizers import CoupledSGD, EpochSchedule, make_optimizer
-from recurzoo.training.recipe import Recipe
-from recurzoo.training.settings import Schedule
 
 
 def pytorch_sgd(weight, gradients, rates, momentum, decay, nesterov):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import recurzoo
+from recurzoo.catalog.recipe import Recipe, load_recipe
+from recurzoo.checkpoints.folder import read_record
 from recurzoo.models import SWRN, RelaxedResNet
-from recurzoo.registry.checkpoint import read_record
 from recurzoo.sharing import tied
-from recurzoo.training.recipe import Recipe, load_recipe
 from recurzoo.training.relaxation import (
     ExponentialPull,
     PullOnSuccess,
@@ -20,8 +20,7 @@ from recurzoo.training.relaxation import (
     set_pull,
 )
 from recurzoo.training.run import train
-
-from .test_datasets import write_folder
+from tests.data.test_sets import write_folder
 
 CHANGES = [
     "architecture=resnet-18-relaxed-middle",

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 import recurzoo
-from recurzoo.registry.checkpoint import read_record
+from recurzoo.catalog.recipe import load_recipe
+from recurzoo.checkpoints.folder import read_record
+from recurzoo.data.sets import load_data
 from recurzoo.results import verify
 from recurzoo.results.row import row_of
-from recurzoo.training.datasets import load_data
-from recurzoo.training.recipe import load_recipe
 from recurzoo.training.run import train
-
-from .test_datasets import write_folder
+from tests.data.test_sets import write_folder
 
 CHANGES = ["architecture=swrn-16-1-1", "dataset=pets", "image_size=8", "batch_size=3", "epochs=6", "average.last=0.4"]
 

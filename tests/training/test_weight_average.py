@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from recurzoo.catalog.recipe import Recipe
 from recurzoo.models import SWRN
-from recurzoo.training.recipe import Recipe
 from recurzoo.training.trainer import make_trainer, train_epoch
 from recurzoo.training.weight_average import floating_variables
 

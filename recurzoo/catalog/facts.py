@@ -1,0 +1,97 @@
+"""What the catalog knows of families, architectures, data sets and the papers' figures."""
+
+from __future__ import annotations
+
+from recurzoo.base.records import Spec, spec
+
+
+@spec
+class Paper(Spec):
+    """Where a family comes from; no authors and an empty `url` where they are not known."""
+
+    title: str
+    authors: tuple[str, ...]
+    venue: str
+    year: int
+    url: str
+    bibtex: str
+
+
+@spec
+class ArchitectureFacts(Spec):
+    """What the catalog knows of an architecture.
+
+    Args:
+        parameters: int, trainable parameters at `classes` classes.
+        training_parameters: int, those of the form that is trained, where that is a larger one.
+        classes: int.
+        default_tag: str, the checkpoint that the bare name loads, where it is not the family's.
+    """
+
+    parameters: int
+    training_parameters: int | None = None
+    classes: int = 10
+    default_tag: str | None = None
+
+
+@spec
+class FigureTable(Spec):
+    """Test errors that a paper reports, in percent.
+
+    Args:
+        table: str, where in the paper.
+        training: str, what was special about it.
+        runs: int, how many runs an error is the mean of; None where the paper does not say.
+        errors: one dict an architecture: its name under `"architecture"`, then data sets and errors.
+    """
+
+    table: str
+    training: str
+    runs: int | None = None
+    errors: tuple[dict[str, str | float], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.errors:
+            if [key for key, value in row.items() if isinstance(value, str)] != ["architecture"]:
+                raise ValueError("a row of errors has an architecture, and beside it numbers only")
+
+
+@spec
+class FamilyFacts(Spec):
+    """A family's file in the catalog."""
+
+    default_tag: str
+    paper: Paper
+    architectures: dict[str, ArchitectureFacts]
+    figures: tuple[FigureTable, ...] = ()
+
+
+@spec
+class DatasetFacts(Spec):
+    """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1.
+
+    Its `hub_id` is the one it has among the Hugging Face Hub's data sets, if it is there.
+    """
+
+    title: str
+    classes: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    licence: str
+    url: str
+    hub_id: str | None = None
+
+
+@spec
+class Figure(Spec):
+    """Test errors that a paper reports for one architecture: percent by data set."""
+
+    source: str
+    training: str
+    runs: int | None
+    errors: dict[str, float]
+
+    @property
+    def training_in_words(self) -> str:
+        """How the networks were trained, and how many runs an error is the mean of, where the paper says it."""
+        return self.training + (f", mean of {self.runs} runs" if self.runs else "")

@@ -1,0 +1,62 @@
+"""The grammar of names: what each says is built, without building it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from recurzoo.base.errors import UnknownNameError
+from recurzoo.families.frnn.names import FRNN
+from recurzoo.families.grammar import Architecture
+from recurzoo.families.preresnet.names import PRERESNET
+from recurzoo.families.rc.names import RC
+from recurzoo.families.relaxed.names import RELAXED_RESNET
+from recurzoo.families.scnn.names import SCNN
+from recurzoo.families.swrn.names import SWRN
+
+FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN)
+
+
+def parse(name: str, known: Iterable[str] = ()) -> Architecture:
+    """Read the name of an architecture.
+
+    Args:
+        name: such as `"swrn-28-10-2"`.
+        known: names to suggest one of, if this one names nothing.
+
+    Returns:
+        An `Architecture`.
+
+    Raises:
+        UnknownNameError: if no network has this name; a ValueError.
+    """
+    for family in FAMILIES:
+        if match := family.pattern.fullmatch(name):
+            return Architecture(name, family.name, *family.read(match))
+    near = difflib.get_close_matches(name, list(known), n=3)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"names are {'; '.join(f.form for f in FAMILIES)}"
+    raise UnknownNameError(f"No architecture has this name. Received: {name!r}; {advice}")
+
+
+def name_of(model: str, arguments: Mapping[str, Any]) -> str | None:
+    """The name of the architecture that a class builds from some arguments, or None if it has none.
+
+    Args:
+        model: the class's name.
+        arguments: of its constructor.
+    """
+    return next((name for family in FAMILIES if (name := family.write(model, arguments))), None)
+
+
+def split_tag(name: str) -> tuple[str, str | None]:
+    """Split the name of a checkpoint into architecture and tag, `dataset` or `dataset.variant`.
+
+    Args:
+        name: of a checkpoint or an architecture.
+
+    Returns:
+        The architecture's name, and the tag or None.
+    """
+    architecture, dot, tag = name.partition(".")
+    return architecture, tag if dot else None

@@ -1,0 +1,89 @@
+"""What a record says of a model itself, which is measured on the model whatever was said before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from recurzoo.base.environment import describe_versions
+from recurzoo.catalog.names import name_of, parse
+from recurzoo.checkpoints.class_names import check_class_names
+from recurzoo.checkpoints.record import Record
+
+if TYPE_CHECKING:
+    import keras
+
+
+def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name: str) -> Record:
+    """A record of a model, with the model's own facts.
+
+    Args:
+        record: a `Record`, a mapping of its fields, or None for one of the model and the versions in use.
+        model: a model of the zoo.
+        name: str, of the checkpoint that gets a new record.
+
+    Returns:
+        A `Record` with the parameters and the sharing of this model.
+
+    Raises:
+        ValueError: if the model is not of the zoo, or the record is not well-formed, of another architecture or names
+            other than one class for each output.
+    """
+    from recurzoo.families.counting import count_parameters
+    from recurzoo.models import ZooModel
+
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            f"recurzoo.save keeps models of the zoo; save others with model.save. Received: {type(model).__name__}"
+        )
+    architecture = name_of(type(model).__name__, model.architecture)
+    if architecture is None:
+        raise ValueError(f"The zoo has no name for this architecture. Received: {model.architecture}")
+    if record is None:
+        record = Record(name=name, architecture=architecture, versions=describe_versions())
+    elif not isinstance(record, Record):
+        record = Record.from_dict(record)
+    if record.architecture != architecture:
+        raise ValueError(f"This model is a {architecture}. Received a record of a {record.architecture}")
+    check_class_names(record, model)
+    changed = sharing_in_words(model.architecture.get("sharing") or {})
+    sharing = f"hard: {changed}" if changed else parse(architecture).sharing
+    return dataclasses.replace(record, parameters=count_parameters(model), sharing=sharing)
+
+
+def sharing_in_words(changed: Mapping[str, Any]) -> str:
+    """How the stages of a folded model share their kernels, equal banks and stages told once.
+
+    Args:
+        changed: dict from a stage's name to its `Sharing`, or a tuple of one a bank.
+
+    Returns:
+        Words, empty without stages.
+
+    Example:
+        >>> sharing_in_words({"level_1": (tied(3), tied(3)), "level_2": (tied(3), tied(3))})
+        'level_1 and level_2 each have 2 times 1 kernel for 3 convolutions'
+    """
+    stages: dict[str, list[str]] = {}
+    for stage, sharing in changed.items():
+        banks = sharing if isinstance(sharing, (tuple, list)) else (sharing,)
+        told = Counter(map(_bank_in_words, banks))
+        words = " and ".join(bank if count == 1 else f"{count} times {bank}" for bank, count in told.items())
+        stages.setdefault(words, []).append(stage)
+    return "; ".join(
+        f"{names[0]} has {words}" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} each have {words}"
+        for words, names in stages.items()
+    )
+
+
+def _bank_in_words(sharing: Any) -> str:
+    # Folding may leave a bank as it was, whose sharing has no table of kernels.
+    if not hasattr(sharing, "index"):
+        return str(sharing)
+    return f"{_count(max(sharing.index) + 1, 'kernel')} for {_count(len(sharing.index), 'convolution')}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,26 @@
+"""`recurzoo benchmark`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recurzoo.base.reports import Report
+from recurzoo.cli.options import Json
+
+
+def benchmark_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An architecture.")],
+    against: Annotated[str | None, typer.Option("--against", help="Another, to compare with.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images a step.")] = 32,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, help="Interleaved timings of each task.")] = 20,
+    json: Json = False,
+) -> Report:
+    """Time training and prediction, as ratios and as a share of the machine's peak.
+
+    With --against, the exit status is 1 if even the lower end of a time ratio's interval exceeds its bound.
+    """
+    from recurzoo.benchmarking import benchmark
+
+    return benchmark(name, against, batch, pairs)

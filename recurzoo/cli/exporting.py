@@ -1,0 +1,62 @@
+"""`recurzoo export`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recurzoo.base.reports import Report
+from recurzoo.cli.options import Json, Name
+
+
+def export_(
+    name: Name,
+    format: Annotated[Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="The file's format.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="The file, or a SavedModel's folder; in the checkpoint's own folder only model.onnx or model.tflite.",
+        ),
+    ],
+    materialize: Annotated[
+        bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
+    ] = False,
+    json: Json = False,
+) -> Report:
+    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes.
+
+    Written into the checkpoint's own folder, the file is listed in its record.
+    """
+    from recurzoo.checkpoints.folder import RECORD, recording
+    from recurzoo.exporting import export
+    from recurzoo.hub.client import refuse_to_change_a_download
+    from recurzoo.zoo.finding import find_folder
+    from recurzoo.zoo.loading import load
+
+    folder = find_folder(name)
+    inside = (out.parent / RECORD).is_file()
+    if inside:
+        _refuse_other_names(out, format, folder)
+        refuse_to_change_a_download(name, folder)
+    with recording(out.parent, out.name) if inside else contextlib.nullcontext():
+        return export(load(folder), out, format, materialize)
+
+
+def _refuse_other_names(out: Path, format: str, folder: Path) -> None:
+    from recurzoo.checkpoints.folder import EXPORTS
+
+    if not out.parent.samefile(folder):
+        raise ValueError(
+            "A checkpoint's folder holds exports of that checkpoint alone. "
+            f"Received: --out {str(out)!r} for {str(folder)!r}; choose another folder"
+        )
+    if out.name != EXPORTS.get(format):
+        allowed = ", ".join(f"{name} for {format}" for format, name in EXPORTS.items())
+        raise ValueError(
+            f"In a checkpoint's folder an export has a name of its own: {allowed}. "
+            f"Received: --out {str(out)!r} for {format}; take that name or another folder"
+        )

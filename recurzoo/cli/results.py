@@ -1,0 +1,44 @@
+"""`recurzoo results` and `recurzoo verify`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from recurzoo.base.reports import Report
+from recurzoo.cli.options import Json, OptionalData, OptionalName
+
+
+def results_(
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write", help="In a clone: measure all anew, and write weights/results.csv and the README's table."
+        ),
+    ] = False,
+    json: Json = False,
+) -> Report:
+    """Show what each checkpoint costs and reaches; its MACs and ONNX bytes as last measured."""
+    from recurzoo.results import collecting
+
+    return collecting.write(collecting.CLONE, _say) if write else collecting.collect()
+
+
+def verify_(
+    name: OptionalName = None,
+    data: OptionalData = None,
+    json: Json = False,
+) -> Report:
+    """Compare checkpoints with their records; with --data, measure again those whose test images these are.
+
+    On the recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
+    """
+    from recurzoo.results.verifying import verify
+
+    return verify(name, data, _say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,33 @@
+"""`recurzoo train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recurzoo.base.reports import Report
+from recurzoo.cli.options import Data, Json
+
+
+def train_(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of the package, or a TOML file.")],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run: state, log and checkpoint.")],
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in this folder stopped.")] = False,
+    json: Json = False,
+) -> Report:
+    """Train a recipe and write a checkpoint."""
+    from recurzoo.catalog.recipe import load_recipe
+
+    settings = load_recipe(recipe, changes)
+
+    from recurzoo.training.progress_bar import ProgressBar
+    from recurzoo.training.run import train
+
+    with ProgressBar(settings.epochs) as bar:
+        return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback])

@@ -1,4 +1,0 @@
-"""The commands of `recurzoo`, as functions that return a report for `recurzoo.cli` to print.
-
-Everything heavy is imported inside them, so that `recurzoo --help` is quick.
-"""

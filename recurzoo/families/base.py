@@ -1,0 +1,149 @@
+"""What every model of the zoo has in common: pixels in, logits out, a config that is the architecture only."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import keras
+
+from recurzoo.families.channel_statistics import CIFAR10_MEAN, CIFAR10_STD
+from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.initializers import he_normal
+from recurzoo.sharing import Sharing
+
+
+class ZooModel(keras.Model):
+    """A functional Keras model that is rebuilt from the arguments of its class.
+
+    A family's constructor calls `begin`, puts its stages in a row, and calls `finish`. The arguments below are common
+    to all families.
+
+    Args:
+        num_classes: int, width of the head.
+        input_shape: `(height, width, channels)` of the images.
+        mean: sequence of floats, the data set's channel means for pixels in 0..1.
+        std: sequence of floats, its standard deviations.
+        include_top: bool, whether there is a head at all.
+        pooling: None, `"avg"` or `"max"`: what a model without a head gives for its last feature map.
+        sharing: dict from a stage's name to its `Sharing` (or a tuple of one a bank), in place of the family's own;
+            this is all that tells a folded model from an unfolded one.
+        unroll: bool. If False, stages run as real loops when not training.
+
+    Input shape:
+        `(batch, height, width, channels)`, pixels in 0..255, uint8 or float.
+
+    Output shape:
+        `(batch, num_classes)` logits. Without head, a feature map, or `(batch, features)` if pooled.
+    """
+
+    # Set by `recurzoo.reestimate_batch_norm`; not saved.
+    statistics_reestimated = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        model = super().__new__(cls, *args, **kwargs)
+        # Partial, since Keras itself also makes an empty instance of every base class.
+        given = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs)
+        given.apply_defaults()
+        arguments = dict(given.arguments)
+        common = arguments.pop("kwargs", {})
+        arguments.pop("self", None)
+        # Not as a plain attribute: Keras would track the dictionary.
+        object.__setattr__(model, "_architecture", {**arguments, **common})
+        return model
+
+    def begin(
+        self,
+        input_shape: Sequence[int | None],
+        mean: Sequence[float] = CIFAR10_MEAN,
+        std: Sequence[float] = CIFAR10_STD,
+        include_top: bool = True,
+        pooling: Literal["avg", "max"] | None = None,
+        sharing: Mapping[str, Sharing | tuple[Sharing, ...]] | None = None,
+        unroll: bool = True,
+    ) -> Any:
+        """Start the graph: the input, and its normalisation as a layer of the model."""
+        # A saved model keeps its normalisation, whatever the default may become.
+        self._architecture.update(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+        scale = [1 / (255 * s) for s in std]
+        offset = [-m / s for m, s in zip(mean, std, strict=True)]
+        images = keras.Input(tuple(input_shape), name="images")
+        if images.shape[-1] != len(scale):
+            raise ValueError(
+                f"mean and std need one number a channel of the images. Received: {len(scale)} numbers, "
+                f"input_shape={tuple(input_shape)}"
+            )
+        settings = {"images": images, "include_top": include_top, "pooling": pooling, "sharing": dict(sharing or {})}
+        object.__setattr__(self, "_graph", {**settings, "unroll": unroll})
+        return keras.layers.Rescaling(scale, offset, name="preprocessing")(images)
+
+    def stage(self, block: Any, steps: int, sharing: Any, name: str, **kwargs: Any) -> Stage:
+        """Make a stage whose sharing the model's config may override."""
+        graph = self._graph
+        return Stage(block, steps, graph["sharing"].pop(name, sharing), unroll=graph["unroll"], name=name, **kwargs)
+
+    def state_graph(self, states: Any, schedule: Any, name: str = "graph", **kwargs: Any) -> StateGraph:
+        """Make a graph of states, whose edges are stages named `edge_i_j`."""
+        graph = self._graph
+        sharing = {edge: graph["sharing"].pop(edge) for edge in list(graph["sharing"]) if edge.startswith("edge_")}
+        return StateGraph(states, schedule, sharing=sharing, unroll=graph["unroll"], name=name, **kwargs)
+
+    def finish(self, x: Any, num_classes: int, name: str | None = None, per_pixel: bool = False) -> None:
+        """End the graph: pooling and the head; or, for logits `per_pixel`, a 1x1 convolution as head."""
+        graph = self._graph
+        object.__delattr__(self, "_graph")
+        if graph["sharing"]:
+            raise ValueError(
+                f"{type(self).__name__} has no stages of these names. Received: {sorted(graph['sharing'])}"
+            )
+        # Logits in float32 also under mixed precision.
+        head = {"kernel_initializer": he_normal(), "dtype": "float32", "name": "head"}
+        if graph["include_top"] and per_pixel:
+            x = keras.layers.Conv2D(num_classes, 1, data_format="channels_last", **head)(x)
+        elif graph["include_top"]:
+            x = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool")(x)
+            x = keras.layers.Dense(num_classes, **head)(x)
+        elif graph["pooling"] is not None:
+            pools = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+            if graph["pooling"] not in pools:
+                raise ValueError(f'pooling is None, "avg" or "max". Received: pooling={graph["pooling"]!r}')
+            x = pools[graph["pooling"]](data_format="channels_last", name="pool")(x)
+        super().__init__(inputs=graph["images"], outputs=x, name=name)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stages in order, those along the edges of a state graph included."""
+        owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in self.layers]
+        return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The arguments that build this model again."""
+        return dict(self._architecture)
+
+    def with_architecture(self, **changes: Any) -> ZooModel:
+        """A new, untrained model like this one but for some arguments, of the same precision."""
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.dtype_policy)
+        try:
+            return type(self)(**{**self._architecture, "name": self.name, **changes})
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**self._architecture, "name": self.name}
+        if config.get("sharing"):
+            config["sharing"] = {
+                stage: keras.saving.serialize_keras_object(list(s) if isinstance(s, (tuple, list)) else s)
+                for stage, s in config["sharing"].items()
+            }
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
+        config = dict(config)
+        if config.get("sharing"):
+            restored = keras.saving.deserialize_keras_object(config["sharing"])
+            config["sharing"] = {k: tuple(v) if isinstance(v, list) else v for k, v in restored.items()}
+        return cls(**config)

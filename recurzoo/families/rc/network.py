@@ -1,0 +1,74 @@
+"""Recurrent convolutions as model compression (Zhang & Jung, 2018), and the plain ResNets they are compared with."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import keras
+from keras import layers
+
+from recurzoo.families.base import ZooModel
+from recurzoo.families.stems import convolution
+from recurzoo.layers import InvertibleDownsampling, PostActivationBlock, PreActivationBlock, StepNormalization
+from recurzoo.sharing import tied, untied
+
+RCNormalization = Literal["independent", "shared", "none"]
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class RC(ZooModel):
+    """RC-n: two cells whose one block is applied n times, each time with its own batch norm (eq. 2, appendix A).
+
+    In the middle of a cell, before its step n // 2 + 1, average pooling halves the image; between the cells invertible
+    downsampling does. The stem is normalised whatever the cells are; nothing is, between the last cell and the head.
+
+    Args:
+        steps: int, the paper's n, how often each cell's block is applied.
+        width: int, channels of the first cell; the second has four times as many. The paper's is 64.
+        normalization: `"independent"` statistics, scales and shifts for each step, `"shared"` ones, or `"none"` at all
+            in the cells (table 1).
+        recurrent: bool. If False, every step has kernels of its own: ResNet-10 and ResNet-18 of table 2.
+        pre_activation: bool. If True, normalisation and ReLU come before each convolution, not after it.
+        num_classes: int.
+        input_shape: `(height, width, channels)`; after the first cell, which halves them, height and width are even.
+        **kwargs: see `ZooModel`.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+
+    def __init__(
+        self,
+        steps: int = 4,
+        width: int = 64,
+        normalization: RCNormalization = "independent",
+        recurrent: bool = True,
+        pre_activation: bool = False,
+        num_classes: int = 10,
+        input_shape: tuple[int | None, ...] = (32, 32, 3),
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if not isinstance(steps, int) or not isinstance(width, int) or steps < 1 or width < 1:
+            raise ValueError(
+                f"An RC network has at least one step and one channel. Received: steps={steps}, width={width}"
+            )
+        if normalization not in get_args(RCNormalization):
+            raise ValueError(
+                f"The steps' normalisation is one of {get_args(RCNormalization)}. "
+                f"Received: normalization={normalization!r}"
+            )
+        block = PreActivationBlock if pre_activation else PostActivationBlock
+        sharing = tied(steps) if recurrent else untied(steps)
+
+        def cell(channels: int, name: str) -> keras.Layer:
+            halve = {steps // 2: layers.AveragePooling2D(2, data_format="channels_last", name=f"{name}_pool")}
+            return self.stage(block(channels), steps, sharing, name, normalization=normalization, before=halve)
+
+        x = self.begin(input_shape, **kwargs)
+        x = convolution(x, width)
+        x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
+        x = cell(width, "cell_1")(x)
+        x = InvertibleDownsampling(2, name="downsampling")(x)
+        x = cell(4 * width, "cell_2")(x)
+        self.finish(x, num_classes, name)

@@ -1,0 +1,186 @@
+"""The state dicts of Savarese & Maire's PyTorch code, read into an SWRN and written from one, exactly both ways.
+
+What the two sides call each array is told once, by `_correspondence`; reading, checking and writing all go through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from recurzoo.families.deferring import deferred_weights
+from recurzoo.families.swrn.network import SWRN
+from recurzoo.families.swrn.pytorch_arrays import clean_arrays, infer_arguments
+from recurzoo.layers import Stage
+from recurzoo.sharing import KernelBank, SoftBank, untied
+
+# Ours to theirs, by rank: vectors, dense kernels, kernels (h, w, in, out), templates (k, h, w, in, out).
+AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1), 5: (0, 4, 3, 1, 2)}
+NORMALIZATION = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+
+
+def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
+    """Build an SWRN from a checkpoint of the authors' PyTorch code (Savarese & Maire, 2019).
+
+    Depth, width, templates and classes are read off the names and shapes; a checkpoint without banks gives a plain Wide
+    ResNet. The authors feed normalised images, this model takes pixels in 0..255 and normalises them itself: for
+    a data set other than CIFAR-10 give the `mean` and `std` that the checkpoint was trained with.
+
+    Args:
+        state: dict from the authors' names to NumPy arrays or torch tensors: a `state_dict`, or the whole
+            checkpoint that holds one. The repeated names of the banks and the prefix `module.` may be there or not.
+        **kwargs: further arguments of `SWRN`, such as `mean`, `std`, `input_shape` or `dropout`.
+
+    Returns:
+        An `SWRN` whose logits equal those of the authors' network.
+
+    Raises:
+        ValueError: if names are missing, unknown or contradictory, or arrays have other shapes or hold no floats; all
+            are listed, and nothing is allocated for them.
+
+    Example:
+
+    >>> checkpoint = torch.load("model_best.pth.tar", map_location="cpu", weights_only=False)
+    >>> model = recurzoo.import_soft_sharing(checkpoint["state_dict"])
+    """
+    arrays, problems = clean_arrays(state)
+    inferred = infer_arguments(arrays)
+    with deferred_weights():
+        model = SWRN(**inferred, **kwargs)
+        places = dict(_correspondence(model))
+        _check(problems, {name: place.their_shape(name) for name, place in places.items()}, arrays, inferred)
+    for name, place in places.items():
+        place.write(_ours(name, arrays[name]))
+    return model
+
+
+def _check(
+    problems: list[str],
+    expected: dict[str, tuple[int, ...]],
+    arrays: Mapping[str, np.ndarray],
+    inferred: dict[str, Any],
+) -> None:
+    problems = problems + [f"missing: {name} {shape}" for name, shape in expected.items() if name not in arrays]
+    problems += [f"unexpected: {name} {array.shape}" for name, array in arrays.items() if name not in expected]
+    problems += [
+        f"shape of {name}: expected {expected[name]}, received {array.shape}"
+        for name, array in arrays.items()
+        if name in expected and array.shape != expected[name]
+    ]
+    if problems:
+        raise ValueError(
+            f"This state does not fill the SWRN of depth {inferred['depth']}, width {inferred['width']} and "
+            f"{inferred['num_templates']} templates that it looks like. "
+            f"Received: {len(problems)} problems\n  " + "\n  ".join(problems)
+        )
+
+
+def export_soft_sharing(model: SWRN) -> dict[str, np.ndarray]:
+    """Write an SWRN as the authors' PyTorch code names and lays it out: the inverse of `import_soft_sharing`.
+
+    Args:
+        model: an `SWRN` with a head, whose stages are soft-shared or not shared at all.
+
+    Returns:
+        Dict from names to arrays, the banks' repeated names included, as the authors' `load_state_dict` wants them.
+
+    Raises:
+        ValueError: if the authors' code has no such network.
+
+    Example:
+
+    >>> state = recurzoo.export_soft_sharing(recurzoo.load("swrn-22-1-2"))
+    >>> network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    """
+    if not isinstance(model, SWRN) or not model.architecture.get("include_top", True):
+        raise ValueError(
+            f"Only an SWRN with its head is written in the authors' names. Received: {type(model).__name__}"
+        )
+    state = {name: np.ascontiguousarray(_theirs(name, place.read())) for name, place in _correspondence(model)}
+    for name in [name for name in state if name.endswith(".coefficients")]:
+        convolution = name.removesuffix(".coefficients")
+        stage, block, _ = convolution.split(".")
+        templates = state[f"bank_{stage.removeprefix('stage_')}.templates"]
+        state[f"{stage}.{block}.bank.templates"] = state[f"{convolution}.bank.templates"] = templates
+    return state
+
+
+class _Place(NamedTuple):
+    """One array of theirs in our model: a variable, or one row of it."""
+
+    variable: keras.Variable
+    row: int | None = None
+
+    def their_shape(self, name: str) -> tuple[int, ...]:
+        """The shape that they have for it, known before there are values."""
+        shape = tuple(self.variable.shape)[0 if self.row is None else 1 :]
+        return (
+            (*shape, 1, 1, 1, 1) if name.endswith(".coefficients") else tuple(shape[axis] for axis in AXES[len(shape)])
+        )
+
+    def read(self) -> np.ndarray:
+        value = keras.ops.convert_to_numpy(self.variable)
+        return value if self.row is None else value[self.row]
+
+    def write(self, value: np.ndarray) -> None:
+        if self.row is not None:
+            whole = np.array(keras.ops.convert_to_numpy(self.variable))
+            whole[self.row] = value
+            value = whole
+        self.variable.assign(value)
+
+
+def _correspondence(model: SWRN) -> Iterator[tuple[str, _Place]]:
+    """For each array of theirs its name and its place in our model."""
+    yield "conv_3x3.weight", _Place(model.get_layer("stem").kernel)
+    for number in (1, 2, 3):
+        entry = model.get_layer(f"stage_{number}_entry")
+        yield from _block(f"stage_{number}.0", entry, 0)
+        if entry.shortcut is not None:
+            yield f"stage_{number}.0.convShortcut.weight", _Place(entry.shortcut.kernel)
+        stage = next((stage for stage in model.stages if stage.name == f"stage_{number}"), None)
+        if stage is None:
+            continue
+        if isinstance(stage.banks[0], SoftBank):
+            yield f"bank_{number}.templates", _Place(stage.banks[0].templates)
+        for step in range(stage.steps):
+            yield from _block(f"stage_{number}.{step + 1}", stage, step)
+    yield from _normalization("lastact.0", model.get_layer("bn"), 0)
+    yield "classifier.weight", _Place(model.get_layer("head").kernel)
+    yield "classifier.bias", _Place(model.get_layer("head").bias)
+
+
+def _block(prefix: str, stage: Stage, step: int) -> Iterator[tuple[str, _Place]]:
+    for site, layer in stage.normalizations.items():
+        yield from _normalization(f"{prefix}.{site}", layer, step)
+    for site in stage.convolutions:
+        yield _kernel(f"{prefix}.{site}", *stage.slot_of(site, step))
+
+
+def _normalization(prefix: str, layer: keras.Layer, step: int) -> Iterator[tuple[str, _Place]]:
+    for theirs, ours in NORMALIZATION.items():
+        yield f"{prefix}.{theirs}", _Place(getattr(layer, ours), step)
+
+
+def _kernel(prefix: str, bank: KernelBank, slot: int) -> tuple[str, _Place]:
+    if isinstance(bank, SoftBank):
+        return f"{prefix}.coefficients", _Place(bank.coefficients, slot)
+    if bank.sharing != untied(bank.slots):
+        raise ValueError(
+            "The authors' network has soft banks or a kernel for each convolution; materialize this model first. "
+            f"Received: {bank.sharing}"
+        )
+    return f"{prefix}.weight", _Place(bank.templates, slot)
+
+
+def _theirs(name: str, ours: np.ndarray) -> np.ndarray:
+    theirs = ours.transpose(AXES[ours.ndim])
+    return theirs.reshape(-1, 1, 1, 1, 1) if name.endswith(".coefficients") else theirs
+
+
+def _ours(name: str, theirs: np.ndarray) -> np.ndarray:
+    theirs = theirs.reshape(-1) if name.endswith(".coefficients") else theirs
+    return theirs.transpose(np.argsort(AXES[theirs.ndim]))

@@ -1,0 +1,12 @@
+"""The families, a paper each. Importing this module registers their classes with Keras."""
+
+from recurzoo.families.base import ZooModel
+from recurzoo.families.frnn.network import FRNN
+from recurzoo.families.preresnet.network import PreActivationResNet
+from recurzoo.families.rc.network import RC
+from recurzoo.families.relaxed.network import RelaxedResNet
+from recurzoo.families.scnn.network import SCNN
+from recurzoo.families.swrn.bottleneck import BottleneckSWRN
+from recurzoo.families.swrn.network import SWRN
+
+__all__ = ["FRNN", "RC", "SCNN", "SWRN", "BottleneckSWRN", "PreActivationResNet", "RelaxedResNet", "ZooModel"]

@@ -1,0 +1,155 @@
+"""Where checkpoints lie on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from recurzoo.base.errors import MissingWeightsError, UnknownNameError
+from recurzoo.catalog import catalog
+from recurzoo.catalog.names import parse, split_tag
+from recurzoo.checkpoints.folder import CONFIG, RECORD, WEIGHTS, read_record
+from recurzoo.hub.client import SCHEME, Client, Repository
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def weights_folders() -> list[Path]:
+    """The folders that hold checkpoints, first those of the environment variable `RECURZOO_WEIGHTS`.
+
+    Then come the wheel's and, in a clone, the repository's.
+    """
+    given = [Path(folder).expanduser() for folder in os.environ.get("RECURZOO_WEIGHTS", "").split(os.pathsep) if folder]
+    clone = PACKAGE.parent
+    shipped = [PACKAGE / "weights", *([clone / "weights"] if (clone / "pyproject.toml").is_file() else [])]
+    return [folder for folder in (*given, *shipped) if folder.is_dir()]
+
+
+def find_checkpoints() -> dict[str, Path]:
+    """The checkpoints there are: folder by name, in order of name."""
+    found: dict[str, Path] = {}
+    for folder in weights_folders():
+        for child in folder.iterdir():
+            if _is_a_checkpoints(child.name) and (child / RECORD).is_file():
+                found.setdefault(child.name, child)
+    return dict(sorted(found.items()))
+
+
+def _is_a_checkpoints(name: str) -> bool:
+    architecture, tag = split_tag(name)
+    # What begins with a dot is a checkpoint being written.
+    if not tag or name.startswith("."):
+        return False
+    try:
+        parse(architecture)
+    except UnknownNameError:
+        return False
+    return True
+
+
+def checkpoint_for(name: str) -> str | None:
+    """The name of the checkpoint that a name loads: its own, or an architecture's default; None if it is not here.
+
+    Args:
+        name: of a checkpoint or an architecture.
+
+    Raises:
+        UnknownNameError: if no architecture has this name.
+    """
+    full = _full_name(name)
+    return full if full in find_checkpoints() else None
+
+
+def find_folder(
+    name_or_folder: str | Path, needs: Sequence[str] = (CONFIG, WEIGHTS), client: Client | None = None
+) -> Path:
+    """Find the checkpoint that a name, a path or an address stands for; download it if need be.
+
+    A name of the zoo is looked for in the folders of `weights_folders`, in the cache and on the Hub. It goes before a
+    folder of that name in the working directory; write `./NAME` for the folder.
+
+    Args:
+        name_or_folder: the name of a checkpoint or an architecture, the path of a folder, or
+            `hf://USER/REPO[@REVISION]`.
+        needs: names of files that the checkpoint must have.
+        client: how to reach the Hub.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UnknownNameError: if it is none of these.
+        MissingWeightsError: if it is a name of the zoo that has no such files here, and the Hub gave none.
+        FileNotFoundError: if it is a path with no checkpoint, or a checkpoint without these files.
+        OSError: if a download fails.
+        ValueError: if a downloaded file is not as recorded.
+    """
+    name, client = str(name_or_folder), client or Client()
+    if name.startswith(SCHEME):
+        return client.fetch(Repository.at(name), needs)
+    path = Path(name).expanduser()
+    if isinstance(name_or_folder, Path) or len(path.parts) > 1 or name.startswith((".", "~")):
+        return _folder(path, needs)
+    try:
+        checkpoint = _full_name(name)
+    except UnknownNameError:
+        if not path.is_dir():
+            raise
+        return _folder(path, needs)
+    shipped = find_checkpoints().get(checkpoint)
+    if shipped is not None and _lacks(shipped, needs) == []:
+        return shipped
+    if shipped is None and (path / RECORD).is_file():
+        return _folder(path, needs)
+    return _fetch(name, checkpoint, needs, client)
+
+
+def _folder(path: Path, needs: Sequence[str]) -> Path:
+    if lacking := _lacks(path, needs):
+        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(path)!r}")
+    return path
+
+
+def _lacks(folder: Path, needs: Sequence[str]) -> list[str]:
+    recorded = read_record(folder).files
+    # What is recorded and gone is for the verification to tell.
+    return [name for name in needs if name not in recorded]
+
+
+def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
+    repository = Repository.of(checkpoint)
+    try:
+        # A name's bytes do not change, so the cache's are as good as the Hub's.
+        folder = client.fetch(repository, needs, newest=False)
+    except (FileNotFoundError, ConnectionError) as error:
+        said = str(error).partition(". Received")[0]
+        reason = "none are in the cache" if client.local_files_only else f"{repository} has none to give ({said})"
+        raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
+    if (found := read_record(folder).name) != checkpoint:
+        raise ValueError(
+            f"The Hub has another checkpoint under this name. Received: {str(repository)!r} with the record of "
+            f"{found!r}; tell its owner"
+        )
+    return folder
+
+
+def _full_name(name: str) -> str:
+    architecture, tag = split_tag(name)
+    catalog.architecture(architecture)
+    return f"{architecture}.{tag or catalog.default_tag(architecture)}"
+
+
+def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
+    architecture = split_tag(name)[0]
+    others = [other for other in find_checkpoints() if split_tag(other)[0] == architecture]
+    recipes = catalog.recipe_names(architecture)
+    ways = [f"load {' or '.join(others)}"] if others else []
+    ways.append(f'build it untrained with recurzoo.create("{architecture}")')
+    if recipes:
+        ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
+    what = "weights of this name" if WEIGHTS in needs or not needs else f"{', '.join(needs)} of this name"
+    return (
+        f"There are no {what} here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships instead is "
+        f"{', '.join(find_checkpoints()) or 'nothing'}"
+    )

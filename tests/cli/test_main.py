@@ -1,0 +1,104 @@
+"""The command line's manners: one JSON object, one sentence, one status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import recurzoo
+from recurzoo import cli
+from recurzoo.cli.main import main
+
+
+def test_list(capsys):
+    assert main(["list", "swrn-28-10*"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["name", "parameters"]
+    assert next(line.split()[:2] for line in lines if "28-10-2" in line) == ["swrn-28-10-2", "17,125,630"]
+
+
+def test_nothing_is_cut_in_a_pipe(capsys):
+    assert main(["results"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert names == recurzoo.list_models("*.*")
+
+
+def test_json_is_one_object_and_nothing_else(capsys):
+    assert main(["list", "swrn-28-10-?", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in listed["models"]] == ["swrn-28-10-1", "swrn-28-10-2", "swrn-28-10-4"]
+    assert main(["info", "--json", "swrn-28-10-2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["parameters"], told["paper"]["year"]) == (17125630, 2019)
+
+
+def test_what_libraries_print_does_not_reach_json(capsys, monkeypatch):
+    from recurzoo.zoo import listing
+
+    def chatty(name):
+        print("progress")
+        return listing.info(name)
+
+    monkeypatch.setattr("recurzoo.cli.listing.info", chatty)
+    assert main(["info", "swrn-28-10-2", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["name"] == "swrn-28-10-2"
+    assert "progress" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["info", "swrn-27-1"], 2, "depth of 10, 16, 22"),
+        (["info", "swrn-28-10-2.nowhere"], 1, "none are in the cache"),
+        (["info", "/nowhere/at/all"], 1, "record.json"),
+        (["info", "hf://user/repo"], 1, "HF_HUB_OFFLINE"),
+        (["info"], 2, "Missing argument"),
+        (["list", "--colour"], 2, "No such option"),
+        (["frobnicate"], 2, "No such command"),
+        ([], 2, "Missing command"),
+    ],
+)
+def test_errors_are_one_sentence_on_standard_error(words, status, told, capsys):
+    assert main(words) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert told in captured.err
+    assert captured.err.startswith("recurzoo: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("line one\nline two"), "Unexpected RuntimeError: line one line two"),
+        (KeyboardInterrupt(), "Inter"),
+    ],
+)
+def test_the_unexpected_is_a_sentence_too(error, told, capsys, monkeypatch):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr("recurzoo.cli.listing.info", fail)
+    assert main(["info", "swrn-28-10-2"]) == cli.FAILED
+    assert told in capsys.readouterr().err
+
+
+def test_a_traceback_is_shown_when_asked_for(capsys, monkeypatch):
+    monkeypatch.setenv("RECURZOO_DEBUG", "1")
+    assert main(["info", "swrn-27-1"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("recurzoo 0.")
+
+
+def test_the_module_runs_too():
+    run = subprocess.run([sys.executable, "-m", "recurzoo", "info", "nothing"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("recurzoo: No architecture has this name. Received: 'nothing'")
