@@ -14,9 +14,7 @@ def describe_hardware() -> str:
     """The accelerator, if the backend has one, or else the processor and its cores."""
     import keras
 
-    processor = (
-        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
-    )
+    processor = _processor()
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -38,6 +36,10 @@ def describe_hardware() -> str:
     return processor
 
 
+def _processor() -> str:
+    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
+
+
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -45,6 +47,21 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.machine()
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the accelerator, or else the processor, has instructions for bfloat16.
+
+    Where a processor has none, TensorFlow emulates it, five times slower than float32.
+    """
+    if describe_hardware() != _processor():
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    # Of x86 and of Arm.
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def describe_versions() -> dict[str, str]:

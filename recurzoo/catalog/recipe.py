@@ -12,13 +12,17 @@ from recurzoo.base.documents import one_line, parse_toml, read_toml, shorten
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.catalog.catalog import recipe_names, recipes_folder
 from recurzoo.catalog.settings import (
+    KINDS,
+    SGD,
     Augmentation,
     Curriculum,
     Fraction,
     Optimizer,
     Part,
+    Progressive,
     Pull,
     Schedule,
+    Steps,
     WeightAverage,
 )
 
@@ -37,9 +41,13 @@ class Recipe(Part):
         epochs: passes over the training images.
         batch_size: images a step.
         seed: of initialisation, order, augmentation and dropout.
-        precision: `"float32"` or `"mixed_bfloat16"`.
+        precision: `"float32"`, `"mixed_bfloat16"`, or `"auto"`: bfloat16 where the machine computes in it, chosen
+            anew at each start of a run. Its state is float32 in any case.
         label_smoothing: in 0..1.
         steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
+        progressive: how the images grow during the run.
+        reestimate: whether the statistics of normalisations are measured anew at the end, on training images augmented
+            as in the last epoch.
         pull: of relaxed sharing; None for the default, the paper's, where there is any.
         curriculum: of a task whose examples are generated; None for its default.
         baseline: an architecture that is trained first, by the same recipe but for `model` and `pull`; it stands beside
@@ -56,13 +64,15 @@ class Recipe(Part):
     epochs: Annotated[int, Field(gt=0)]
     batch_size: Annotated[int, Field(gt=0)] = 128
     seed: Annotated[int, Field(ge=0)] = 0
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     label_smoothing: Fraction = 0.0
     steps_per_execution: Annotated[int, Field(gt=0)] = 1
     augmentation: Augmentation = Augmentation()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
+    optimizer: Optimizer = SGD()
+    schedule: Schedule = Steps()
     average: WeightAverage = WeightAverage()
+    progressive: Progressive = Progressive()
+    reestimate: bool = False
     pull: Pull | None = None
     curriculum: Curriculum | None = None
     baseline: str | None = None
@@ -105,7 +115,8 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         return Recipe(**{**table, "name": name})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        # Of a table of several kinds Pydantic also says which one it read.
+        where = ".".join(str(part) for part in first["loc"] if part not in KINDS)
         raise ValueError(
             f"Recipe {name!r} is not well-formed at {shorten(where)}: {first['msg']}. "
             f"Received: {shorten(first['input'])}"
@@ -142,7 +153,9 @@ def _read(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     both = {**base, **changes}
     for key in base.keys() & changes.keys():
-        if isinstance(base[key], dict) and isinstance(changes[key], dict):
+        before, after = base[key], changes[key]
+        # A table of another kind has other settings.
+        if isinstance(before, dict) and isinstance(after, dict) and after.get("kind") in (None, before.get("kind")):
             both[key] = {**base[key], **changes[key]}
     return both
 
@@ -160,4 +173,7 @@ def _apply(table: dict[str, Any], change: str) -> None:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise ValueError(f"{parent!r} is no table of a recipe. Received: {change!r}")
+    if last == "kind" and table.get("kind") != value:
+        # A table of another kind has other settings.
+        table.clear()
     table[last] = value

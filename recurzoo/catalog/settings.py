@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+# Of optimizers, schedules and pulls.
+KINDS = ("sgd", "muon", "adam", "steps", "linear", "cosine", "exponential", "success")
 
 
 class Part(BaseModel):
@@ -18,70 +22,149 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _kind(default: str, *others: str) -> Discriminator:
+    """The field `kind` says which of several tables one is; left out, it is the default."""
+
+    def read(table: Any) -> Any:
+        return table.get("kind", default) if isinstance(table, dict) else getattr(table, "kind", None)
+
+    kinds = " or ".join((default, *others))
+    return Discriminator(read, custom_error_type="kind", custom_error_message=f"its kind is {kinds}")
+
+
 class Augmentation(Part):
     """What happens to training images, in the order of the fields.
 
     Attributes:
-        flip: mirror each image with probability 1/2.
+        flip: mirror each image with probability 1/2; `"alternating"` mirrors it in every other epoch, half of the
+            images in the even ones (airbench: as good as random flips of more epochs).
         crop: pixels of zeros on every side before a random crop of the original size.
-        cutout: side of the square that is painted over with the model's mean, in pixels; 0 for none.
+        cutout: side of the square that is painted over with the model's mean, in pixels; 0 for none. Where the images
+            grow during the run, it grows with them.
     """
 
-    flip: bool = False
+    flip: bool | Literal["alternating"] = False
     crop: Annotated[int, Field(ge=0)] = 0
     cutout: Annotated[int, Field(ge=0)] = 0
 
 
-class Optimizer(Part):
-    """SGD with momentum, or Adam.
+class Progressive(Part):
+    """Images that grow during the run, up to the recipe's `image_size`.
+
+    The statistics of the normalisations are those of the last size, so a run that uses this measures them anew
+    (`reestimate`).
 
     Attributes:
-        kind: `"sgd"` or `"adam"`, of whose settings only `learning_rate` and `clip_value` can be set.
+        kind: how an image gets smaller: `"crop"`, a random window of it, or `"resize"`.
+        sizes: height and width of the images, one size after the other; none means the recipe's all along.
+        shares: of the epochs, how large a part each size has; what they leave is trained at `image_size`.
+    """
+
+    kind: Literal["crop", "resize"] = "crop"
+    sizes: tuple[Count, ...] = ()
+    shares: tuple[Fraction, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.sizes) != len(self.shares) or sum(self.shares) >= 1:
+            raise ValueError("each of the sizes has a share of the epochs, and together they leave some to the last")
+        return self
+
+    def size_at(self, epoch: int, epochs: int, full: int) -> int:
+        """The images' height and width in an epoch, counted from 0."""
+        end = 0.0
+        for size, share in zip(self.sizes, self.shares, strict=True):
+            end += share * epochs
+            if epoch < round(end):
+                return size
+        return full
+
+
+class Momentum(Part):
+    """What SGD and Muon have in common.
+
+    Attributes:
         learning_rate: the highest rate.
         momentum: in 0..1.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients.
         clip_value: gradients are clipped to plus and minus this; None for no clipping.
+        shift_rate: the rate of normalisations' shifts (beta), times the rate of everything else (airbench: 64).
     """
 
-    kind: Literal["sgd", "adam"] = "sgd"
     learning_rate: Positive = 0.1
     momentum: Fraction = 0.9
     nesterov: bool = True
     weight_decay: NonNegative = 0.0
     clip_value: Positive | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind == "adam" and (sgd := self.model_fields_set & {"momentum", "nesterov", "weight_decay"}):
-            raise ValueError(f"Adam has no {' and no '.join(sorted(sgd))} here")
-        return self
+    shift_rate: Positive = 1.0
 
 
-class Schedule(Part):
-    """How the learning rate goes.
+class SGD(Momentum):
+    """SGD with momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+
+
+class Muon(Momentum):
+    """SGD, whose momentum is orthogonalised before it moves a kernel or a template (Jordan et al., 2024).
 
     Attributes:
-        kind: `"steps"` (times `factor` at the start of each of `epochs`, counted from 0), or, after a linear `warmup`
-            over that fraction of the run, `"linear"` or `"cosine"` to zero.
-        epochs: where steps are.
-        factor: what a step multiplies by.
-        warmup: fraction of the run.
+        kind: `"muon"`.
+        kernel_rate: the highest rate of kernels and templates, whose moves have the norm of an orthogonal matrix;
+            `learning_rate` is that of all other weights, and both follow the schedule.
     """
 
-    kind: Literal["steps", "linear", "cosine"] = "steps"
-    epochs: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    kind: Literal["muon"] = "muon"
+    kernel_rate: Positive = 0.05
+
+
+class Adam(Part):
+    """Adam.
+
+    Attributes:
+        kind: `"adam"`.
+        learning_rate: the highest rate.
+        clip_value: gradients are clipped to plus and minus this; None for no clipping.
+    """
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: Positive = 0.001
+    clip_value: Positive | None = None
+
+
+Optimizer = Annotated[
+    Annotated[SGD, Tag("sgd")] | Annotated[Muon, Tag("muon")] | Annotated[Adam, Tag("adam")],
+    _kind("sgd", "muon", "adam"),
+]
+
+
+class Steps(Part):
+    """A learning rate that is multiplied by `factor` at the start of each of `epochs`, counted from 0."""
+
+    kind: Literal["steps"] = "steps"
+    epochs: tuple[Count, ...] = ()
     factor: Positive = 0.1
+
+
+class Linear(Part):
+    """A learning rate that rises linearly over the fraction `warmup` of the run, and falls linearly to zero."""
+
+    kind: Literal["linear"] = "linear"
     warmup: Fraction = 0.0
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        unused = ("warmup",) if self.kind == "steps" else ("epochs", "factor")
-        # By value, since the schedule of a saved optimiser names all of its settings.
-        for name in unused:
-            if getattr(self, name) != (default := type(self).model_fields[name].default):
-                raise ValueError(f'a schedule of the kind "{self.kind}" has no {name}; set it to {json.dumps(default)}')
-        return self
+
+class Cosine(Part):
+    """A learning rate that rises linearly over the fraction `warmup` of the run, and falls to zero as a cosine does."""
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: Fraction = 0.0
+
+
+Schedule = Annotated[
+    Annotated[Steps, Tag("steps")] | Annotated[Linear, Tag("linear")] | Annotated[Cosine, Tag("cosine")],
+    _kind("steps", "linear", "cosine"),
+]
 
 
 class WeightAverage(Part):
@@ -96,23 +179,36 @@ class WeightAverage(Part):
     last: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class Pull(Part):
-    """How the pull of relaxed sharing grows, epoch by epoch.
+class ExponentialPull(Part):
+    """A pull of relaxed sharing that rises by an equal factor each epoch, from `start` in the first to `end`."""
+
+    kind: Literal["exponential"] = "exponential"
+    start: Positive = 1e-4
+    end: Positive = 1e-1
+
+
+class SuccessPull(Part):
+    """A pull of relaxed sharing that rises with success (Neural GPUs' rule).
 
     Attributes:
-        kind: `"exponential"`, from `start` in the first epoch to `end` in the last; or `"success"`, from `start` on
-            times `factor` after each epoch whose training error is under `bound`, up to `end` (Neural GPUs' rule).
+        kind: `"success"`.
         start: the first epoch's pull.
-        end: the last, or largest, one.
-        factor: more than 1.
+        end: the largest.
+        factor: what each epoch with a training error under `bound` multiplies it by.
         bound: an error in 0..1.
     """
 
-    kind: Literal["exponential", "success"] = "exponential"
+    kind: Literal["success"] = "success"
     start: Positive = 1e-4
     end: Positive = 1e-1
     factor: Annotated[float, Field(gt=1)] = 1.2
     bound: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+Pull = Annotated[
+    Annotated[ExponentialPull, Tag("exponential")] | Annotated[SuccessPull, Tag("success")],
+    _kind("exponential", "success"),
+]
 
 
 class Curriculum(Part):
@@ -124,6 +220,6 @@ class Curriculum(Part):
         test_examples: drawn for each phase, to test on.
     """
 
-    phases: Annotated[int, Field(gt=0)] = 5
-    examples: Annotated[int, Field(gt=0)] = 5000
-    test_examples: Annotated[int, Field(gt=0)] = 1000
+    phases: Count = 5
+    examples: Count = 5000
+    test_examples: Count = 1000

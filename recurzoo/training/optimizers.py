@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 from keras import ops
+from pydantic import TypeAdapter
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.catalog.settings import Optimizer, Schedule
+from recurzoo.catalog.settings import Adam, Cosine, Linear, Muon, Schedule, Steps
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -25,6 +26,7 @@ class CoupledSGD(keras.optimizers.SGD):
         nesterov: bool.
         coupled_decay: float.
         exclude: names of weights that do not decay.
+        shift_rate: float, the rate of normalisations' shifts (`beta`), times the learning rate.
         **kwargs: see `keras.optimizers.SGD`.
     """
 
@@ -35,32 +37,94 @@ class CoupledSGD(keras.optimizers.SGD):
         nesterov: bool = True,
         coupled_decay: float = 0.0,
         exclude: tuple[str, ...] = ("coefficients",),
+        shift_rate: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.coupled_decay = coupled_decay
         self.exclude = tuple(exclude)
+        self.shift_rate = shift_rate
 
     def build(self, variables: Any) -> None:
         super().build(variables)
         # By index: on TensorFlow `update_step` is given bare variables, whose names are not Keras'.
-        self._decays = [variable.name not in self.exclude for variable in variables]
+        self._names = [variable.name for variable in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
         index = self._get_variable_index(variable)
-        if self.coupled_decay and self._decays[index]:
+        name = self._names[index]
+        if self.coupled_decay and name not in self.exclude:
             gradient = gradient + self.coupled_decay * ops.convert_to_tensor(variable)
         if self.momentum:
             velocity = self.momentums[index]
             moved = self.momentum * ops.convert_to_tensor(velocity) + gradient
             self.assign(velocity, moved)
             gradient = gradient + self.momentum * moved if self.nesterov else moved
-        self.assign_sub(variable, rate * gradient)
+        self.assign_sub(variable, rate * self.step(name, gradient))
+
+    def step(self, name: str, moved: Any) -> Any:
+        """What the learning rate multiplies, of the weight of a name whose gradient and momentum gave `moved`."""
+        return moved * self.shift_rate if name == "beta" and self.shift_rate != 1 else moved
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "coupled_decay": self.coupled_decay, "exclude": list(self.exclude)}
+        return {
+            **super().get_config(),
+            "coupled_decay": self.coupled_decay,
+            "exclude": list(self.exclude),
+            "shift_rate": self.shift_rate,
+        }
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class OrthogonalSGD(CoupledSGD):
+    """`CoupledSGD` whose moves of kernels are orthogonal matrices: Muon (Jordan et al., 2024).
+
+    A kernel `(height, width, in, out)` is a matrix of its output channels; of templates `(k, height, width, in, out)`
+    each is one. All other weights, Dense kernels among them, move as in `CoupledSGD`.
+
+    Args:
+        learning_rate: float or schedule, of all other weights.
+        kernel_ratio: float, the kernels' learning rate by that of the others.
+        **kwargs: see `CoupledSGD`.
+    """
+
+    def __init__(self, learning_rate: Any = 0.1, kernel_ratio: float = 1.0, **kwargs: Any):
+        super().__init__(learning_rate, **kwargs)
+        self.kernel_ratio = kernel_ratio
+
+    def step(self, name: str, moved: Any) -> Any:
+        if name not in ("kernel", "templates") or len(moved.shape) < 4:
+            return super().step(name, moved)
+        return self.kernel_ratio * ops.reshape(orthogonalize(ops.reshape(moved, _as_matrices(moved))), moved.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_ratio": self.kernel_ratio}
+
+
+def _as_matrices(kernel: Any) -> tuple[int, int, int]:
+    *count, height, width, channels, outputs = kernel.shape
+    return (math.prod(count), height * width * channels, outputs)
+
+
+def orthogonalize(matrices: Any, steps: int = 5) -> Any:
+    """The orthogonal matrices that are nearest, roughly: all singular values come to lie between 0.7 and 1.2.
+
+    Args:
+        matrices: tensor `(count, rows, columns)`.
+        steps: int, of the Newton-Schulz iteration with Jordan's coefficients.
+
+    Returns:
+        A tensor of the same shape.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = ops.transpose(matrices, (0, 2, 1)) if tall else matrices
+    x = x / (ops.sqrt(ops.sum(ops.square(x), axis=(1, 2), keepdims=True)) + 1e-7)
+    for _ in range(steps):
+        square = ops.matmul(x, ops.transpose(x, (0, 2, 1)))
+        x = 3.4445 * x + ops.matmul(-4.7750 * square + 2.0315 * ops.matmul(square, square), x)
+    return ops.transpose(x, (0, 2, 1)) if tall else x
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -74,22 +138,24 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
         steps_per_epoch: int.
     """
 
-    def __init__(self, peak: float, schedule: Schedule | dict[str, Any], epochs: int, steps_per_epoch: int):
+    def __init__(
+        self, peak: float, schedule: Steps | Linear | Cosine | dict[str, Any], epochs: int, steps_per_epoch: int
+    ):
         self.peak = peak
-        self.schedule = Schedule(**schedule) if isinstance(schedule, dict) else schedule
+        self.schedule = TypeAdapter(Schedule).validate_python(schedule)
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        if self.schedule.kind == "steps":
+        if isinstance(self.schedule, Steps):
             # A start after the run's end, so that there is a list to compare with also where the rate never steps.
             starts = [epoch * self.steps_per_epoch for epoch in (*self.schedule.epochs, self.epochs + 1)]
             passed = ops.sum(ops.cast(step >= ops.convert_to_tensor(starts, "float32"), "float32"))
             return self.peak * self.schedule.factor**passed
         done = step / (self.epochs * self.steps_per_epoch)
         left = ops.clip((1 - done) / (1 - self.schedule.warmup), 0, 1)
-        falling = left if self.schedule.kind == "linear" else (1 - ops.cos(math.pi * left)) / 2
+        falling = left if isinstance(self.schedule, Linear) else (1 - ops.cos(math.pi * left)) / 2
         rising = done / self.schedule.warmup if self.schedule.warmup else 1.0
         return self.peak * ops.minimum(rising, falling)
 
@@ -103,15 +169,18 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimiser of a recipe."""
-    settings: Optimizer = recipe.optimizer
+    """The optimizer of a recipe."""
+    settings = recipe.optimizer
     rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch)
-    if settings.kind == "adam":
+    if isinstance(settings, Adam):
         return keras.optimizers.Adam(rate, clipvalue=settings.clip_value)
-    return CoupledSGD(
-        rate,
-        settings.momentum,
-        settings.nesterov,
-        settings.weight_decay,
-        clipvalue=settings.clip_value,
-    )
+    common: dict[str, Any] = {
+        "momentum": settings.momentum,
+        "nesterov": settings.nesterov,
+        "coupled_decay": settings.weight_decay,
+        "shift_rate": settings.shift_rate,
+        "clipvalue": settings.clip_value,
+    }
+    if isinstance(settings, Muon):
+        return OrthogonalSGD(rate, settings.kernel_rate / settings.learning_rate, **common)
+    return CoupledSGD(rate, **common)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from safetensors.numpy import save_file
 from recurzoo.base.documents import one_line
 from recurzoo.base.files import draft
 
+# What the names of arrays begin with that are no variables.
+SHARING = "sharing "
+
 
 @dataclass
 class Progress:
@@ -28,11 +32,15 @@ class Progress:
         recipe: the recipe it follows, as a dictionary.
         rows: one dictionary an epoch: what the log shows.
         seconds: time trained so far, over all sessions.
+        precisions: for each epoch the precision it was computed in.
+        sharing: how kernels are shared at the start and after each epoch, array by array: see `sharing_arrays`.
     """
 
     recipe: dict[str, Any]
     rows: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    precisions: list[str] = field(default_factory=list)
+    sharing: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
@@ -48,6 +56,17 @@ class Progress:
             writer.writerows(self.rows)
         return text.getvalue()
 
+    def add_sharing(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Remember how kernels are shared now."""
+        for name, array in arrays.items():
+            self.sharing.setdefault(name, []).append(array)
+
+    def save_sharing(self, path: Path) -> None:
+        """Write all that was remembered as a safetensors file, epochs on the first axis; no file of nothing."""
+        if self.sharing:
+            with draft(path) as partial:
+                save_file({name: np.stack(arrays) for name, arrays in self.sharing.items()}, partial)
+
 
 def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
     """Write variables and progress into one safetensors file, atomically.
@@ -61,7 +80,13 @@ def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
         _key(number, variable): np.asarray(keras.ops.convert_to_numpy(variable))
         for number, variable in enumerate(variables)
     }
-    notes = {"recipe": progress.recipe, "rows": progress.rows, "seconds": progress.seconds}
+    arrays |= {f"{SHARING}{name}": np.stack(found) for name, found in progress.sharing.items()}
+    notes = {
+        "recipe": progress.recipe,
+        "rows": progress.rows,
+        "seconds": progress.seconds,
+        "precisions": progress.precisions,
+    }
     with draft(path) as partial:
         save_file(arrays, partial, metadata={"progress": json.dumps(notes)})
 
@@ -91,7 +116,9 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
                     f"in {path}; leave --resume out and give another folder to start anew"
                 )
             keyed = {_key(number, variable): variable for number, variable in enumerate(variables)}
-            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            remembered = [key for key in file.keys() if key.startswith(SHARING)]  # noqa: SIM118
+            names = set(file.keys()) - set(remembered)
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in names}
             if found != {key: tuple(variable.shape) for key, variable in keyed.items()}:
                 raise ValueError(
                     f"The run's state was written by another version or backend. Received: {path}; resume it with "
@@ -99,6 +126,7 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
                 )
             # All are read before any is assigned, so that a damaged file changes nothing.
             arrays = {key: file.get_tensor(key) for key in keyed}
+            progress.sharing.update({key.removeprefix(SHARING): list(file.get_tensor(key)) for key in remembered})
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"{damaged} ({one_line(str(error))})") from None
     for key, variable in keyed.items():
@@ -113,6 +141,7 @@ class _Notes(BaseModel):
     recipe: dict[str, Any]
     rows: list[dict[str, int | float | None]]
     seconds: float
+    precisions: list[str]
 
 
 def _read_notes(text: str) -> Progress:
@@ -120,7 +149,7 @@ def _read_notes(text: str) -> Progress:
         notes = _Notes(**json.loads(text))
     except (RecursionError, TypeError, ValueError) as error:
         raise SafetensorError(f"its notes are none: {error}") from None
-    return Progress(notes.recipe, notes.rows, notes.seconds)  # type: ignore[arg-type]
+    return Progress(notes.recipe, notes.rows, notes.seconds, notes.precisions)  # type: ignore[arg-type]
 
 
 def _key(number: int, variable: Any) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
+from recurzoo.catalog import settings
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.catalog.settings import Pull
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import consolidate
-from recurzoo.sharing import RelaxedBank
+from recurzoo.sharing import KernelBank, RelaxedBank, SoftBank
 
 
 class ExponentialPull(keras.callbacks.Callback):
@@ -89,8 +90,8 @@ def make_pull_callbacks(recipe: Recipe, network: keras.Model) -> list[keras.call
                 f"Received: {recipe.architecture!r}, with no relaxed bank"
             )
         return []
-    pull = recipe.pull or Pull()
-    if pull.kind == "exponential":
+    pull = recipe.pull or settings.ExponentialPull()
+    if isinstance(pull, settings.ExponentialPull):
         return [ExponentialPull(recipe.epochs, pull.start, pull.end)]
     return [PullOnSuccess(pull.bound, pull.factor, pull.start, pull.end)]
 
@@ -105,6 +106,31 @@ def set_pull(model: keras.Model, pull: float) -> None:
     """Give all relaxed banks a pull."""
     for bank in relaxed_banks(model):
         bank.pull.assign(pull)
+
+
+def sharing_arrays(model: keras.Model) -> dict[str, np.ndarray]:
+    """How a model's kernels are shared, for the record of a run.
+
+    Args:
+        model: a built Keras model.
+
+    Returns:
+        By the bank's path: for each soft bank its coefficients `(slots, templates)`, for each relaxed bank the angle of
+        each slot's kernel to their mean, in degrees, `(slots,)`.
+    """
+    banks = {layer.path: layer for layer in model._flatten_layers() if isinstance(layer, KernelBank)}
+    return {
+        **{
+            f"{path}/coefficients": np.array(keras.ops.convert_to_numpy(bank.coefficients), "float32")
+            for path, bank in banks.items()
+            if isinstance(bank, SoftBank)
+        },
+        **{
+            f"{path}/angles": bank.angles_to_mean().astype("float32")
+            for path, bank in banks.items()
+            if isinstance(bank, RelaxedBank)
+        },
+    }
 
 
 def relaxation_columns(model: keras.Model) -> dict[str, float]:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from rich.console import RenderableType
 
-from recurzoo.base.environment import describe_hardware, describe_versions
+from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, describe_versions
 from recurzoo.base.files import write_text
 from recurzoo.base.reports import Report
 from recurzoo.catalog.catalog import dataset_facts
@@ -22,17 +22,19 @@ from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints import folder as checkpoint
 from recurzoo.checkpoints.data import SHORTEST_PATHS
 from recurzoo.checkpoints.record import Record, TrainingData
+from recurzoo.data.augmentation import sample_as_trained
 from recurzoo.models import ZooModel
+from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.tasks.classification import Classification
 from recurzoo.tasks.evaluation import is_finite, recordable
 from recurzoo.tasks.path_finding import PathFinding
 from recurzoo.tasks.task import Task
 from recurzoo.training.progress import Progress, load_state, save_state
-from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns
+from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns, sharing_arrays
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
 from recurzoo.zoo.loading import create, load
 
-STATE, LOG = "state.safetensors", "training.csv"
+STATE, LOG, COEFFICIENTS = "state.safetensors", "training.csv", "coefficients.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,9 @@ def train(
         )
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.
-    network, shown = (_create(recipe, task, recipe.precision) for _ in range(2))
+    precision = _resolve(recipe.precision)
+    network = _create(recipe, task, precision, any_size=bool(recipe.progressive.sizes))
+    shown = _create(recipe, task, precision)
     fill = 255 * np.array(network.architecture["mean"])
     trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
@@ -103,15 +107,23 @@ def train(
     # Not before all that may be wrong with this run itself was seen.
     baseline = {} if recipe.baseline is None else _train_baseline(recipe, data, out, resume, report, callbacks)
     out.mkdir(parents=True, exist_ok=True)
+    if not progress.sharing:
+        progress.add_sharing(sharing_arrays(network))
     while progress.epoch < recipe.epochs:
         row = _run_epoch(trainer, shown, recipe, task, progress, own_callbacks)
+        progress.precisions.append(precision)
+        progress.add_sharing(sharing_arrays(network))
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
+        progress.save_sharing(out / COEFFICIENTS)
         report(row)
         _warn_of_divergence(progress, recipe)
     # A run that was killed after its last state has an older log, or none.
     write_text(out / LOG, progress.csv())
+    progress.save_sharing(out / COEFFICIENTS)
     _show(trainer, shown)
+    if recipe.reestimate:
+        reestimate_batch_norm(shown, sample_as_trained(task.examples(0).images, recipe.augmentation, fill))
     return _store(recipe, task, shown, progress, out, baseline)
 
 
@@ -173,11 +185,20 @@ def _show(trainer: Trainer, shown: ZooModel) -> None:
         shown.set_weights(trainer.network.get_weights())
 
 
-def _create(recipe: Recipe, task: Task, precision: str) -> ZooModel:
+def _resolve(precision: str) -> str:
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if computes_in_bfloat16() else "float32"
+
+
+def _create(recipe: Recipe, task: Task, precision: str, any_size: bool = False) -> ZooModel:
+    arguments = {**task.model_arguments, **recipe.model}
+    if any_size:
+        arguments["input_shape"] = (None, None, arguments["input_shape"][-1])
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return create(recipe.architecture, **task.model_arguments, **recipe.model)
+        return create(recipe.architecture, **arguments)
     finally:
         keras.config.set_dtype_policy(before)
 

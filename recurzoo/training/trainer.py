@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.data.augmentation import AugmentedImages
+from recurzoo.data.augmentation import COLUMNS, AugmentedImages
 from recurzoo.training.optimizers import make_optimizer
 from recurzoo.training.weight_average import WeightAverage
 
 
 class Trainer(keras.Model):
-    """Takes numbers of images instead of images, so that a step is compiled from uint8 pixels to updated weights.
+    """Takes what `AugmentedImages` takes instead of images, so that a step is compiled from pixels to updated weights.
 
     Args:
         network: the classifier.
@@ -30,16 +30,23 @@ class Trainer(keras.Model):
         self.images = images
         self.average = average
 
-    def call(self, indices: Any, training: bool | None = None) -> Any:
+    def call(self, drawn: Any, training: bool | None = None) -> Any:
         if training and self.average is not None:
             self.average.update()
-        return self.network(self.images(indices, training=training), training=training)
+        return self.network(self.images(drawn), training=training)
 
     @property
     def state(self) -> list[Any]:
         """All variables that a run changes, in a fixed order."""
         average = self.average.variables if self.average is not None else []
-        return [*self.network.variables, *self.images.seed_generator_variables, *average, *self.optimizer.variables]
+        return [*self.network.variables, *average, *self.optimizer.variables]
+
+    def show_images_of(self, size: int) -> None:
+        """Train with images of this height and width from now on."""
+        if size != self.images.shown[0]:
+            self.images.size = size
+            # The compiled step is for the size before.
+            self.train_function = None
 
 
 def make_trainer(
@@ -65,7 +72,7 @@ def make_trainer(
     """
     batches = len(images) // recipe.batch_size
     average = WeightAverage(network) if recipe.average.last else None
-    trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.seed), average)
+    trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.progressive), average)
     trainer.compile(
         make_optimizer(recipe, batches),
         loss,
@@ -74,7 +81,7 @@ def make_trainer(
         jit_compile=keras.backend.backend() == "jax",
         steps_per_execution=recipe.steps_per_execution,
     )
-    trainer.build((recipe.batch_size,))
+    trainer.build((recipe.batch_size, len(COLUMNS)))
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
@@ -100,8 +107,9 @@ def train_epoch(
     if trainer.average is not None:
         averaging = epoch >= round(recipe.epochs * (1 - recipe.average.last))
         trainer.average.decay.assign(recipe.average.decay if averaging else 0.0)
+    trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, trainer.images.image_shape[0]))
     history = trainer.fit(
-        order,
+        trainer.images.draw(order, epoch, recipe.seed),
         targets[order],
         batch_size=recipe.batch_size,
         # So that callbacks are told the epoch of the run.

@@ -38,10 +38,11 @@ class WeightAverage(keras.layers.Layer):
             average.assign(weight + ops.cast(self.decay, average.dtype) * (average - weight))
 
     def copy_to(self, model: keras.Model) -> None:
-        """Give another model of the same architecture the averaged weights."""
-        for average, weight in zip(self.averages, floating_variables(model), strict=True):
-            # A copy: on JAX a model may give away the memory of its variables.
-            weight.assign(ops.copy(average))
+        """Give another model of the same architecture the averaged weights, those of the last step included."""
+        weights = zip(self.averages, self._followed[0], floating_variables(model), strict=True)
+        for average, followed, weight in weights:
+            # `update` runs before each step, and did not see the last one.
+            weight.assign(followed + ops.cast(self.decay, average.dtype) * (average - followed))
 
 
 def floating_variables(model: keras.Model) -> list[Any]:

@@ -58,10 +58,10 @@ def test_changes():
         ("epoch=3", "epoch"),
         ("optimizer.rate=1", "optimizer.rate"),
         ("epochs.x=1", "no table"),
-        ("schedule.kind=cyclic", "schedule.kind"),
-        ("schedule.kind=steps", "has no warmup; set it to 0.0"),
-        ("schedule.epochs=[3]", "has no epochs; set it to []"),
-        ("schedule.factor=0.5", "has no factor; set it to 0.1"),
+        ("schedule.kind=cyclic", "'schedule': its kind is steps or linear or cosine"),
+        ("schedule.epochs=[3]", "schedule.epochs"),
+        ("schedule.factor=0.5", "schedule.factor"),
+        ("optimizer.kernel_rate=0.1", "optimizer.kernel_rate"),
     ],
 )
 def test_a_bad_change_is_one_sentence(change, words):
@@ -80,6 +80,13 @@ def test_an_unknown_recipe_and_a_file_that_is_no_toml(tmp_path):
     broken.write_text("epochs = = 3")
     with pytest.raises(ValueError, match="is not TOML"):
         load_recipe(str(broken))
+
+
+def test_a_table_of_another_kind_replaces_the_one_before():
+    changes = ["schedule.kind=steps", "schedule.epochs=[3]", "optimizer.kind=adam"]
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", changes)
+    assert (recipe.schedule.kind, recipe.schedule.epochs, recipe.schedule.factor) == ("steps", (3,), 0.1)
+    assert recipe.optimizer.model_dump() == {"kind": "adam", "learning_rate": 0.001, "clip_value": None}
 
 
 @pytest.mark.parametrize("base", ['"{own}"', '"{other}"', "3", '"nowhere"'])

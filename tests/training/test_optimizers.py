@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.catalog.settings import Schedule
-from recurzoo.training.optimizers import CoupledSGD, EpochSchedule, make_optimizer
+from recurzoo.catalog.settings import Cosine, Linear, Steps
+from recurzoo.training.optimizers import CoupledSGD, EpochSchedule, OrthogonalSGD, make_optimizer, orthogonalize
 
 
 def pytorch_sgd(weight, gradients, rates, momentum, decay, nesterov):
@@ -56,16 +56,58 @@ def test_a_network_step_agrees_with_pytorchs_formula():
 
 
 def test_step_schedule_is_the_papers():
-    rate = EpochSchedule(0.1, Schedule(kind="steps", epochs=(60, 120, 160), factor=0.2), 200, 390)
+    rate = EpochSchedule(0.1, Steps(epochs=(60, 120, 160), factor=0.2), 200, 390)
     at = [float(rate(epoch * 390)) for epoch in (0, 59.99, 60, 119.99, 120, 160, 199)]
     np.testing.assert_allclose(at, [0.1, 0.1, 0.02, 0.02, 0.004, 0.0008, 0.0008], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "half"), [("linear", 0.1), ("cosine", 0.1)])
-def test_warm_up_then_fall_to_zero(kind, half):
-    rate = EpochSchedule(0.2, Schedule(kind=kind, warmup=0.2), 10, 100)
-    at = [float(rate(step)) for step in (0, 100, 200, 600, 1000)]
-    np.testing.assert_allclose(at, [0, 0.1, 0.2, half, 0], atol=1e-6)
+@pytest.mark.parametrize(("kind", "at_400"), [(Linear, 0.15), (Cosine, 0.1 * (1 + np.cos(np.pi / 4)))])
+def test_warm_up_then_fall_to_zero(kind, at_400):
+    rate = EpochSchedule(0.2, kind(warmup=0.2), 10, 100)
+    at = [float(rate(step)) for step in (0, 100, 200, 400, 600, 1000)]
+    np.testing.assert_allclose(at, [0, 0.1, 0.2, at_400, 0.1, 0], atol=1e-6)
+    again = EpochSchedule.from_config(rate.get_config())
+    assert (again.schedule, float(again(400))) == (rate.schedule, pytest.approx(at_400))
+
+
+def test_shifts_move_at_their_own_rate():
+    start, gradient = np.ones(3, "float32"), np.array([1.0, -2.0, 3.0], "float32")
+    weights = [keras.Variable(start, name=name) for name in ("beta", "gamma")]
+    optimizer = CoupledSGD(0.01, 0.9, True, shift_rate=8.0)
+    optimizer.build(weights)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)] * 2)
+    for weight, factor in zip(weights, (8, 1), strict=True):
+        moved = start - 0.01 * factor * (gradient + 0.9 * gradient)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(weight), moved, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 30, 8), (1, 8, 30), (3, 9, 9)])
+def test_orthogonalized_matrices_have_singular_values_near_one_and_the_same_directions(shape):
+    matrices = np.random.default_rng(0).normal(size=shape).astype("float32")
+    got = keras.ops.convert_to_numpy(orthogonalize(keras.ops.convert_to_tensor(matrices)))
+    for matrix, orthogonal in zip(matrices, got, strict=True):
+        left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
+        inside = left.T @ orthogonal @ right.T
+        # Newton-Schulz moves singular values and leaves the directions.
+        np.testing.assert_allclose(inside - np.diag(np.diag(inside)), 0, atol=2e-3)
+        big = sizes > sizes.max() / 20
+        assert ((np.diag(inside) > 0.6) & (np.diag(inside) < 1.3))[big].all()
+
+
+def test_muon_orthogonalizes_each_template_by_itself_and_nothing_but_kernels():
+    generator = np.random.default_rng(2)
+    shapes = {"templates": (2, 3, 3, 4, 4), "kernel": (5, 3), "gamma": (4,), "coefficients": (4, 2)}
+    weights = [keras.Variable(np.zeros(shape, "float32"), name=name) for name, shape in shapes.items()]
+    gradients = [generator.normal(size=shape).astype("float32") for shape in shapes.values()]
+    optimizer = OrthogonalSGD(0.1, kernel_ratio=0.5, momentum=0.0)
+    optimizer.build(weights)
+    optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients])
+    moves = [-keras.ops.convert_to_numpy(weight) / 0.1 for weight in weights]
+    for move, gradient in zip(moves[1:], gradients[1:], strict=True):
+        np.testing.assert_allclose(move, gradient, rtol=1e-5)
+    for move, gradient in zip(moves[0], gradients[0], strict=True):
+        alone = orthogonalize(keras.ops.convert_to_tensor(gradient.reshape(1, -1, 4)))
+        np.testing.assert_allclose(move.reshape(-1, 4), 0.5 * keras.ops.convert_to_numpy(alone)[0], atol=1e-4)
 
 
 def test_clipping_by_value():
