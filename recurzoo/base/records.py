@@ -1,65 +1,76 @@
-"""What records have in common: they are frozen, check themselves, and are read from mappings and written as JSON."""
+"""Frozen values that check themselves: records, recipes and reports; read from mappings, written as JSON and text."""
 
 from __future__ import annotations
 
-import dataclasses
+import io
 import json
 from collections.abc import Mapping
-from typing import Any, Self, dataclass_transform
+from typing import Any, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console, RenderableType
 
 from recurzoo.base.documents import one_line, shorten
 
 # Of what is wrong with one record.
-MOST_TOLD = 5
+MOST_PROBLEMS = 5
 
 
-class Spec:
-    """What all records share: reading from a mapping and writing as JSON."""
+class FrozenModel(BaseModel):
+    """Frozen; an unknown field is an error, and so is a number that JSON cannot say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read a record.
-
-        Args:
-            values: mapping with this record's fields; those with a default may be left out.
-
-        Returns:
-            The record.
+        """Read one from a mapping of its fields; those with a default may be left out.
 
         Raises:
-            ValueError: if a field is unknown, missing, or of the wrong type.
+            ValueError: in one sentence, which fields are unknown, missing, or of the wrong type.
         """
         if not isinstance(values, Mapping):
             raise ValueError(f"A {cls.__name__} is a table of fields. Received: {shorten(values)}")
         try:
-            return TypeAdapter(cls).validate_python(dict(values))
+            return cls.model_validate(dict(values))
         except ValidationError as error:
-            found = [
+            problems = [
                 f"{one_line('.'.join(map(str, e['loc'])))}: {e['msg']}, not {shorten(e['input'])}"
-                for e in error.errors(include_url=False, include_context=False)[:MOST_TOLD]
+                for e in error.errors(include_url=False, include_context=False)[:MOST_PROBLEMS]
             ]
-            raise ValueError(f"This is not a {cls.__name__}. Received: {'; '.join(found)}") from None
+            raise ValueError(f"This is not a {cls.__name__}. Received: {'; '.join(problems)}") from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Another one like this but for some fields, checked like any other."""
+        return type(self).from_dict({**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as nested dictionaries and lists, as JSON has them."""
-        return json.loads(self.to_json())
+        """Nested dictionaries and lists of numbers and strings, as JSON has them."""
+        return self.model_dump(mode="json")
 
     def to_json(self, indent: int | None = None) -> str:
-        """The record as JSON text.
+        """JSON text.
 
         Raises:
-            ValueError: if it holds something that JSON cannot say, such as NaN or an array.
+            ValueError: if there is something in it that JSON cannot say, such as NaN or an array.
         """
         try:
-            return json.dumps(dataclasses.asdict(self), indent=indent, allow_nan=False)  # type: ignore[call-overload]
+            return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(f"A {type(self).__name__} holds only what JSON can say. Received: {error}") from None
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def spec(cls: type) -> Any:
-    """Make a subclass of `Spec` a frozen dataclass that checks its values and refuses unknown fields."""
-    return dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(cls)
+class Report(FrozenModel):
+    """What was done or measured, for people (`print`) and as JSON."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether what this tells of is a failure; the command that returns it has exit status 1 then."""
+        return False
+
+    def __rich__(self) -> RenderableType:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        console = Console(file=io.StringIO(), width=110, no_color=True)
+        console.print(self)
+        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

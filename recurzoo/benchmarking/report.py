@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import FrozenModel, Report
 
 
-@dataclass(frozen=True)
-class Median:
+class Median(FrozenModel):
     """A median, and an interval that holds the true one with a stated probability, whatever the distribution.
 
     Attributes:
@@ -53,11 +51,12 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median
         raise ValueError("A median needs at least one value. Received: none")
     rank = max(int(binom.ppf((1 - confidence) / 2, count, 0.5)), 1)
     reached = float(1 - 2 * binom.cdf(rank - 1, count, 0.5))
-    return Median(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[-rank]), reached)
+    return Median(
+        median=float(np.median(ordered)), low=float(ordered[rank - 1]), high=float(ordered[-rank]), confidence=reached
+    )
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(FrozenModel):
     """One task, timed turn by turn for both networks and a matrix product.
 
     Attributes:
@@ -85,7 +84,6 @@ class Comparison:
         return self.ratio is None or self.bound is None or self.ratio.low <= self.bound
 
 
-@dataclass(frozen=True)
 class BenchmarkReport(Report):
     """How fast a network trains and predicts, and how that compares.
 

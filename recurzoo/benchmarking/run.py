@@ -100,10 +100,15 @@ def compare(task: str, images: int, operations: list[int], seconds: np.ndarray, 
     speeds = [float(np.median(images / timed)) for timed in networks]
     work = [2 * FORWARD_PASSES[task] * images * count for count in operations]
     shares = [median_interval(flops / timed * peak / peak_flops) for flops, timed in zip(work, networks, strict=True)]
+    alone = Comparison(task=task, batch=images, images_per_second=speeds[0], share_of_peak=shares[0])
     if len(networks) == 1:
-        return Comparison(task, images, speeds[0], shares[0])
-    ratio = median_interval(networks[0] / networks[1])
-    return Comparison(task, images, speeds[0], shares[0], speeds[1], shares[1], ratio, BOUNDS[task])
+        return alone
+    return alone.replace(
+        against_images_per_second=speeds[1],
+        against_share_of_peak=shares[1],
+        ratio=median_interval(networks[0] / networks[1]),
+        bound=BOUNDS[task],
+    )
 
 
 def _name(network: str | ZooModel) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from recurzoo.base.records import Spec, spec
+from typing import Self
+
+from pydantic import model_validator
+
+from recurzoo.base.records import FrozenModel
 
 
-@spec
-class Paper(Spec):
+class Paper(FrozenModel):
     """Where a family comes from; no authors and an empty `url` where they are not known."""
 
     title: str
@@ -17,8 +20,7 @@ class Paper(Spec):
     bibtex: str
 
 
-@spec
-class ArchitectureFacts(Spec):
+class ArchitectureFacts(FrozenModel):
     """What the catalog knows of an architecture.
 
     Args:
@@ -34,8 +36,7 @@ class ArchitectureFacts(Spec):
     default_tag: str | None = None
 
 
-@spec
-class FigureTable(Spec):
+class FigureTable(FrozenModel):
     """Test errors that a paper reports, in percent.
 
     Args:
@@ -50,14 +51,15 @@ class FigureTable(Spec):
     runs: int | None = None
     errors: tuple[dict[str, str | float], ...]
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         for row in self.errors:
             if [key for key, value in row.items() if isinstance(value, str)] != ["architecture"]:
                 raise ValueError("a row of errors has an architecture, and beside it numbers only")
+        return self
 
 
-@spec
-class FamilyFacts(Spec):
+class FamilyFacts(FrozenModel):
     """A family's file in the catalog."""
 
     default_tag: str
@@ -66,8 +68,7 @@ class FamilyFacts(Spec):
     figures: tuple[FigureTable, ...] = ()
 
 
-@spec
-class DatasetFacts(Spec):
+class DatasetFacts(FrozenModel):
     """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1.
 
     Its `hub_id` is the one it has among the Hugging Face Hub's data sets, if it is there.
@@ -77,13 +78,12 @@ class DatasetFacts(Spec):
     classes: int
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    licence: str
+    license: str
     url: str
     hub_id: str | None = None
 
 
-@spec
-class Figure(Spec):
+class Figure(FrozenModel):
     """Test errors that a paper reports for one architecture: percent by data set."""
 
     source: str

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from recurzoo.base.documents import one_line, parse_toml, read_toml, shorten
 from recurzoo.base.errors import UnknownNameError
+from recurzoo.base.records import FrozenModel
 from recurzoo.catalog.catalog import recipe_names, recipes_folder
 from recurzoo.catalog.settings import (
     KINDS,
@@ -18,7 +19,6 @@ from recurzoo.catalog.settings import (
     Curriculum,
     Fraction,
     Optimizer,
-    Part,
     Progressive,
     Pull,
     Schedule,
@@ -29,7 +29,7 @@ from recurzoo.catalog.settings import (
 Words = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Recipe(Part):
+class Recipe(FrozenModel):
     """A training run.
 
     Attributes:
@@ -50,10 +50,8 @@ class Recipe(Part):
             as in the last epoch.
         pull: of relaxed sharing; None for the default, the paper's, where there is any.
         curriculum: of a task whose examples are generated; None for its default.
-        baseline: an architecture that is trained first, by the same recipe but for `model` and `pull`; it stands beside
-            this one in its record.
-        licence: of the weights that come out, for their record; without one they cannot be published.
-        data_licence: of the data set; None for what the catalog knows of it.
+        license: of the weights that come out, for their record; without one they cannot be published.
+        data_license: of the data set; None for what the catalog knows of it.
     """
 
     name: str
@@ -75,9 +73,8 @@ class Recipe(Part):
     reestimate: bool = False
     pull: Pull | None = None
     curriculum: Curriculum | None = None
-    baseline: str | None = None
-    licence: Words | None = None
-    data_licence: Words | None = None
+    license: Words | None = None
+    data_license: Words | None = None
 
 
 def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:

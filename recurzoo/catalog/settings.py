@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from recurzoo.base.records import FrozenModel
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -14,12 +16,6 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 # Of optimizers, schedules and pulls.
 KINDS = ("sgd", "muon", "adam", "steps", "linear", "cosine", "exponential", "success")
-
-
-class Part(BaseModel):
-    """Frozen; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _kind(default: str, *others: str) -> Discriminator:
@@ -32,7 +28,7 @@ def _kind(default: str, *others: str) -> Discriminator:
     return Discriminator(read, custom_error_type="kind", custom_error_message=f"its kind is {kinds}")
 
 
-class Augmentation(Part):
+class Augmentation(FrozenModel):
     """What happens to training images, in the order of the fields.
 
     Attributes:
@@ -48,7 +44,7 @@ class Augmentation(Part):
     cutout: Annotated[int, Field(ge=0)] = 0
 
 
-class Progressive(Part):
+class Progressive(FrozenModel):
     """Images that grow during the run, up to the recipe's `image_size`.
 
     The statistics of the normalisations are those of the last size, so a run that uses this measures them anew
@@ -80,7 +76,7 @@ class Progressive(Part):
         return full
 
 
-class Momentum(Part):
+class Momentum(FrozenModel):
     """What SGD and Muon have in common.
 
     Attributes:
@@ -119,7 +115,7 @@ class Muon(Momentum):
     kernel_rate: Positive = 0.05
 
 
-class Adam(Part):
+class Adam(FrozenModel):
     """Adam.
 
     Attributes:
@@ -139,7 +135,7 @@ Optimizer = Annotated[
 ]
 
 
-class Steps(Part):
+class Steps(FrozenModel):
     """A learning rate that is multiplied by `factor` at the start of each of `epochs`, counted from 0."""
 
     kind: Literal["steps"] = "steps"
@@ -147,14 +143,14 @@ class Steps(Part):
     factor: Positive = 0.1
 
 
-class Linear(Part):
+class Linear(FrozenModel):
     """A learning rate that rises linearly over the fraction `warmup` of the run, and falls linearly to zero."""
 
     kind: Literal["linear"] = "linear"
     warmup: Fraction = 0.0
 
 
-class Cosine(Part):
+class Cosine(FrozenModel):
     """A learning rate that rises linearly over the fraction `warmup` of the run, and falls to zero as a cosine does."""
 
     kind: Literal["cosine"] = "cosine"
@@ -167,7 +163,7 @@ Schedule = Annotated[
 ]
 
 
-class WeightAverage(Part):
+class WeightAverage(FrozenModel):
     """An exponential average of the weights, which takes their place at the end.
 
     Attributes:
@@ -179,7 +175,7 @@ class WeightAverage(Part):
     last: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class ExponentialPull(Part):
+class ExponentialPull(FrozenModel):
     """A pull of relaxed sharing that rises by an equal factor each epoch, from `start` in the first to `end`."""
 
     kind: Literal["exponential"] = "exponential"
@@ -187,7 +183,7 @@ class ExponentialPull(Part):
     end: Positive = 1e-1
 
 
-class SuccessPull(Part):
+class SuccessPull(FrozenModel):
     """A pull of relaxed sharing that rises with success (Neural GPUs' rule).
 
     Attributes:
@@ -211,7 +207,7 @@ Pull = Annotated[
 ]
 
 
-class Curriculum(Part):
+class Curriculum(FrozenModel):
     """Phases of growing difficulty, of equal numbers of epochs.
 
     Attributes:

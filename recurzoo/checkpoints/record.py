@@ -1,87 +1,178 @@
-"""A checkpoint's record: what `record.json` holds."""
+"""A checkpoint's record: what `record.json` holds, and nothing else does."""
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from recurzoo.base.records import Spec, spec
+from recurzoo.base.records import FrozenModel
+from recurzoo.catalog.recipe import Recipe
+
+FORMAT = 1
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Words = Annotated[str, Field(max_length=500)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-@spec
-class StoredFile(Spec):
+class StoredFile(FrozenModel):
     """A file of a checkpoint."""
 
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
+    sha256: Digest
+    bytes: Count
 
 
-@spec
-class TrainingData(Spec):
+class TrainingData(FrozenModel):
     """What a checkpoint was trained on.
 
-    Args:
-        name: str, the catalog's name of the data set, or a free one.
-        source: str, where the images came from.
-        note: str, how they differ from the original, if they do.
-        licence: str, the data set's licence, or how it stands without one.
-        fingerprint: str, a digest of the images and labels.
+    Attributes:
+        name: the catalog's name of the data set, or a free one.
+        source: where the examples came from, in words that hold on any machine.
+        license: the data set's license, or how it stands without one.
+        fingerprint: a digest of all examples trained on.
     """
 
-    name: str
-    source: str | None = None
-    note: str | None = None
-    licence: str | None = None
-    fingerprint: str | None = None
+    name: Name
+    source: Words | None = None
+    license: Words | None = None
+    fingerprint: Digest | None = None
 
 
-@spec
-class Record(Spec):
-    """A checkpoint's facts, kept in its `record.json` and nowhere else.
+class Score(FrozenModel):
+    """One measured figure.
 
-    Training, folding, exporting, `readout --record` and saving write them.
-
-    Args:
-        name: str, `architecture.dataset` or `architecture.dataset.variant`.
-        architecture: str, the zoo's name of the architecture.
-        parameters: int, trainable parameters; `save` counts them.
-        sharing: str, how the stages share their kernels, in words; `save` describes it.
-        dataset: `TrainingData`.
-        class_names: tuple of str, in the order of the logits.
-        recipe: dict, the settings it was trained with.
-        recipe_name: str, the recipe they came from.
-        seed: int.
-        versions: dict from package to version, and the backend, of what wrote the checkpoint and measured it.
-        hardware: str.
-        training_seconds: float.
-        epochs: int.
-        metrics: dict, such as `{"test_accuracy": 0.85, "test_images": 10000}`; shares of 1, not percent, and None for
-            what was measured and is not finite, such as the loss of a network that explodes.
-        licence: str, of the weights.
-        files: dict from file name to `StoredFile`; `save` measures them.
+    Attributes:
+        metric: what was measured: a share of 1 (`accuracy`, `top_5_accuracy`, `f1`, `f1_without_queries`), nats
+            (`loss`), or degrees (`angle`, of relaxed kernels to their mean, the largest).
+        value: the figure; None if it was not finite, such as the loss of a network that explodes.
+        split: of which part of the data set the examples were.
+        examples: how many.
+        fingerprint: a digest of them.
+        phase: of a task with several.
+        readout: the readout time of a recurrent network, where it is another than that it was trained with.
+        statistics: whose normalizations' statistics: `reused` from the last trained step, or `recomputed`.
+        model: another form of the network than the stored one: `relaxed`, before consolidation; or an exported file's.
+        seed: of the run, where it is another than the recipe's.
     """
 
-    name: str
-    architecture: str
-    parameters: int = 0
-    sharing: str | None = None
-    dataset: TrainingData | None = None
-    class_names: tuple[str, ...] = ()
-    recipe: dict[str, Any] = field(default_factory=dict)
-    recipe_name: str | None = None
-    seed: int | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    hardware: str | None = None
-    training_seconds: float | None = None
-    epochs: int | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    licence: str | None = None
-    files: dict[str, StoredFile] = field(default_factory=dict)
+    metric: Literal["accuracy", "top_5_accuracy", "loss", "f1", "f1_without_queries", "angle"]
+    value: float | None
+    split: Literal["train", "test"] = "test"
+    examples: Count | None = None
+    fingerprint: Digest | None = None
+    phase: Count | None = None
+    readout: Count | None = None
+    statistics: Literal["reused", "recomputed"] | None = None
+    model: Name | None = None
+    seed: Count | None = None
 
     @property
-    def baseline(self) -> str | None:
-        """The architecture that the same recipe was run with beside this one; the metrics have its scores too."""
-        name = self.recipe.get("baseline")
-        return name if isinstance(name, str) else None
+    def plain(self) -> bool:
+        """Whether it is of the stored network as it is, on test examples."""
+        return self.split == "test" and self.readout is None and self.statistics is None and self.model is None
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """Everything but the value: what has to be equal for two scores to be compared."""
+        return self.model_dump(exclude={"value"})
+
+    @property
+    def title(self) -> str:
+        """What was measured, in words."""
+        words = {
+            "accuracy": "accuracy",
+            "top_5_accuracy": "top-5 accuracy",
+            "loss": "loss",
+            "f1": "F1",
+            "f1_without_queries": "F1 without the query cells",
+            "angle": "largest angle to the mean kernel",
+        }[self.metric]
+        return words if self.phase is None else f"{words} in phase {self.phase}"
+
+    @property
+    def rounded(self) -> str:
+        """The value as people compare it."""
+        if self.value is None:
+            return "not finite"
+        if self.metric in ("accuracy", "top_5_accuracy"):
+            return f"{self.value:.2%}"
+        if self.metric == "angle":
+            return f"{self.value:.2g}°"
+        return f"{self.value:.4f}"
+
+
+def headline(scores: Iterable[Score]) -> Score | None:
+    """The score by which a checkpoint is compared: the test accuracy, or the F1 of the last phase; None without."""
+    plain = [score for score in scores if score.plain and score.value is not None]
+    accuracies = [score for score in plain if score.metric == "accuracy"]
+    phases = sorted((score for score in plain if score.metric == "f1"), key=lambda score: score.phase or 0)
+    return accuracies[0] if accuracies else phases[-1] if phases else None
+
+
+class Parent(FrozenModel):
+    """The checkpoint that another one was made from.
+
+    Attributes:
+        action: what was done to it: `fold`, `soften`, `grow`, `init` (training began from its weights), `quantize`.
+        checkpoint: its name.
+        threshold: of folding: the similarity from which kernels were tied.
+    """
+
+    action: Literal["fold", "soften", "grow", "init", "quantize"]
+    checkpoint: Name
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Record(FrozenModel):
+    """A checkpoint's facts, kept in its `record.json` and nowhere else; written by training, evaluating and saving.
+
+    Attributes:
+        format: of the record itself; other ones are not read.
+        name: `architecture.dataset` or `architecture.dataset.variant`.
+        architecture: the zoo's name of it.
+        parameters: trainable ones; `save` counts them.
+        sharing: how the stages share their kernels, in words; `save` describes it.
+        dataset: `TrainingData`.
+        class_names: in the order of the logits.
+        recipe: what it was trained by; `recurzoo train PATH/record.json` runs it again.
+        parent: the checkpoint it was made from, if any.
+        versions: of each package, and the backend, of what wrote the checkpoint and measured it.
+        hardware: what it was trained on.
+        training_seconds: over all sessions.
+        epochs: trained.
+        precisions: how many of the epochs were computed in which precision.
+        scores: all that was measured.
+        license: of the weights.
+        files: bytes and digest of each file; `save` measures them.
+    """
+
+    format: Literal[1] = FORMAT
+    name: Name
+    architecture: Name
+    parameters: Count = 0
+    sharing: Annotated[str, Field(max_length=10_000)] | None = None
+    dataset: TrainingData | None = None
+    class_names: Annotated[tuple[Name, ...], Field(max_length=100_000)] = ()
+    recipe: Recipe | None = None
+    parent: Parent | None = None
+    versions: Annotated[dict[Name, Words], Field(max_length=100)] = {}
+    hardware: Words | None = None
+    training_seconds: Annotated[float, Field(ge=0)] | None = None
+    epochs: Count | None = None
+    precisions: Annotated[dict[Name, Count], Field(max_length=10)] = {}
+    scores: Annotated[tuple[Score, ...], Field(max_length=10_000)] = ()
+    license: Words | None = None
+    files: Annotated[dict[Name, StoredFile], Field(max_length=100)] = {}
+
+    @property
+    def headline(self) -> Score | None:
+        """The score by which the checkpoint is compared."""
+        return headline(self.scores)
+
+    def with_scores(self, *scores: Score) -> Record:
+        """This record with further scores; those measured under the same conditions are replaced."""
+        conditions = [score.condition for score in scores]
+        kept = [score for score in self.scores if score.condition not in conditions]
+        return self.replace(scores=(*kept, *scores))

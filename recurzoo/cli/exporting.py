@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.cli.options import Json, Name
 
 

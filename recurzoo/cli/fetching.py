@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import RenderableType
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.checkpoints.folder import CONFIG, EXPORTS, METADATA, WEIGHTS, read_record
 from recurzoo.checkpoints.stored_files import is_as_recorded
 from recurzoo.cli.options import Json, Name

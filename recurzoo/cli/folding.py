@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.checkpoints.scores import FINGERPRINT, describe, headline
 from recurzoo.cli.options import Json, Name, OptionalData
 

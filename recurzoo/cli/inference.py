@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.cli.options import Data, Json, Name
 
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import split_tag
 from recurzoo.checkpoints.data import classes_in_words

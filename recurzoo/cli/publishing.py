@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.cli.options import Json, Name
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 
 
-@dataclasses.dataclass(frozen=True)
 class ExportReport(Report):
     """What `export` wrote and checked.
 

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from recurzoo.base.files import write_text
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.scores import describe
 from recurzoo.results.measuring import measure

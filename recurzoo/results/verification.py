@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _report(
         pairs = zip(before.banks, plan.get(before.name, ()), strict=False)
         banks = tuple(BankReport.of(bank, replacement) for bank, replacement in pairs if replacement is not None)
         if banks:
-            stages.append(StageReport(before.name, tuple(after.loops()), banks))
+            stages.append(StageReport(name=before.name, loops=tuple(after.loops()), banks=banks))
     banks = tuple(bank for stage in stages for bank in stage.banks)
     report = FoldReport(
         action=action,

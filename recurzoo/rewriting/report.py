@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import FrozenModel, Report
 from recurzoo.sharing import Fold, HardBank, KernelBank, Loop, find_loops
 
 
-@dataclass(frozen=True)
-class BankReport:
+class BankReport(FrozenModel):
     """What became of one bank.
 
     Attributes:
@@ -56,8 +53,7 @@ class BankReport:
         )
 
 
-@dataclass(frozen=True)
-class StageReport:
+class StageReport(FrozenModel):
     """What became of one stage.
 
     Attributes:
@@ -71,7 +67,6 @@ class StageReport:
     banks: tuple[BankReport, ...]
 
 
-@dataclass(frozen=True)
 class FoldReport(Report):
     """What folding, consolidating or materialising did.
 

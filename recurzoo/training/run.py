@@ -16,7 +16,7 @@ from rich.console import RenderableType
 
 from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, describe_versions
 from recurzoo.base.files import write_text
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints import folder as checkpoint
@@ -37,7 +37,6 @@ from recurzoo.zoo.loading import create, load
 STATE, LOG, COEFFICIENTS = "state.safetensors", "training.csv", "coefficients.safetensors"
 
 
-@dataclasses.dataclass(frozen=True)
 class Result(Report):
     """What a run gave.
 

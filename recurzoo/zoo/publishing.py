@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.base.reports import Report
+from recurzoo.base.records import Report
 from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
 from recurzoo.checkpoints.record import Record
 from recurzoo.checkpoints.scores import scores
