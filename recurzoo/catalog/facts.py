@@ -76,6 +76,7 @@ class DatasetFacts(FrozenModel):
 
     title: str
     classes: int
+    class_names: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     license: str

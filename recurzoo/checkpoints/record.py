@@ -10,11 +10,13 @@ from pydantic import Field
 from recurzoo.base.records import FrozenModel
 from recurzoo.catalog.recipe import Recipe
 
-FORMAT = 1
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Words = Annotated[str, Field(max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+Metric = Literal["accuracy", "top_5_accuracy", "loss", "f1", "f1_without_queries", "angle"]
 
 
 class StoredFile(FrozenModel):
@@ -57,7 +59,7 @@ class Score(FrozenModel):
         seed: of the run, where it is another than the recipe's.
     """
 
-    metric: Literal["accuracy", "top_5_accuracy", "loss", "f1", "f1_without_queries", "angle"]
+    metric: Metric
     value: float | None
     split: Literal["train", "test"] = "test"
     examples: Count | None = None
@@ -148,7 +150,7 @@ class Record(FrozenModel):
         files: bytes and digest of each file; `save` measures them.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Name
     architecture: Name
     parameters: Count = 0

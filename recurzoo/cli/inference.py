@@ -45,51 +45,6 @@ class Predictions(Report):
         return table
 
 
-@dataclass(frozen=True)
-class Evaluation(Report):
-    """What `recurzoo evaluate` measured, and what the checkpoint's record says of the same images, if it does."""
-
-    model: str
-    data: str
-    note: str | None
-    images: int
-    accuracy: float
-    loss: float
-    recorded_accuracy: float | None
-
-    def __rich__(self) -> RenderableType:
-        lines = [f"{self.model}: {self.accuracy:.2%} of {self.images} test images, loss {self.loss:.4f} ({self.data})"]
-        if self.note:
-            lines.append(f"images: {self.note}")
-        if self.recorded_accuracy is not None:
-            lines.append(f"recorded for the same images: {self.recorded_accuracy:.2%}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class PhaseScores:
-    """F1 on the grids of one phase, with and without the query cells."""
-
-    phase: int
-    f1: float
-    f1_without_queries: float
-
-
-@dataclass(frozen=True)
-class PathEvaluation(Report):
-    """What `recurzoo evaluate` measured of a network for shortest paths."""
-
-    model: str
-    grids_a_phase: int
-    phases: tuple[PhaseScores, ...]
-
-    def __rich__(self) -> RenderableType:
-        table = Table("phase", "F1", "without query cells", title=f"{self.model}, {self.grids_a_phase} grids a phase")
-        for scores in self.phases:
-            table.add_row(str(scores.phase), f"{scores.f1:.4f}", f"{scores.f1_without_queries:.4f}")
-        return table
-
-
 def predict_(
     name: Name,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
@@ -102,7 +57,7 @@ def predict_(
 
     from recurzoo.checkpoints.folder import read_record
     from recurzoo.data.images import decode
-    from recurzoo.tasks.evaluation import check_classifier
+    from recurzoo.tasks.classification import check_classifier
     from recurzoo.zoo.finding import find_folder
     from recurzoo.zoo.loading import load
 
@@ -128,24 +83,6 @@ def evaluate_(
     json: Json = False,
 ) -> Report:
     """Measure a checkpoint's accuracy on a data set's test images, or its F1 on shortest-paths."""
-    from recurzoo.checkpoints.data import SHORTEST_PATHS
-    from recurzoo.checkpoints.folder import read_record
-    from recurzoo.checkpoints.scores import ACCURACY, FINGERPRINT, GRIDS, scores
-    from recurzoo.tasks.evaluation import evaluate_classifier, load_images
-    from recurzoo.tasks.path_finding import score_phases
-    from recurzoo.zoo.finding import find_folder
-    from recurzoo.zoo.loading import load
+    from recurzoo.zoo.evaluating import evaluate
 
-    folder = find_folder(name)
-    record, model = read_record(folder), load(folder)
-    if data == SHORTEST_PATHS:
-        # As many grids as its record was measured on, so that the same figures come out.
-        count = limit or record.metrics.get(GRIDS, 1000)
-        phases = enumerate(score_phases(model, name, count), start=1)
-        return PathEvaluation(record.name, count, tuple(PhaseScores(phase, **scored) for phase, scored in phases))
-    images = load_images(data, model, record, train=False, limit=limit)
-    measured = evaluate_classifier(model, images.test)
-    same = record.metrics.get(FINGERPRINT) == images.test.fingerprint
-    recorded = next((score.value for score in scores(record.metrics) if same and score.metric == ACCURACY), None)
-    accuracy, loss = measured["accuracy"], measured["loss"]
-    return Evaluation(record.name, images.source, images.note, len(images.test), accuracy, loss, recorded)
+    return evaluate(name, data, limit)

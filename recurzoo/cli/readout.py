@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -13,38 +10,30 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import Report
+from recurzoo.checkpoints.record import Score
 from recurzoo.cli.options import Images, Json, Name
 
 
-@dataclass(frozen=True)
-class Readout:
-    """The test accuracy at one readout time, with the last trained statistics reused and with all recomputed."""
-
-    time: int
-    reused: float
-    recomputed: float
-
-
-@dataclass(frozen=True)
 class ReadoutTimes(Report):
     """What `recurzoo readout` measured.
 
     Attributes:
         model: the checkpoint's name.
-        images: how many test images.
-        readouts: in order of time.
+        scores: accuracies, in order of time.
         recorded: whether the checkpoint's record has them now.
     """
 
     model: str
-    images: int
-    readouts: tuple[Readout, ...]
+    scores: tuple[Score, ...]
     recorded: bool
 
     def __rich__(self) -> RenderableType:
-        table = Table("readout time", "statistics reused", "recomputed", title=f"{self.model}, {self.images} images")
-        for readout in self.readouts:
-            table.add_row(str(readout.time), f"{readout.reused:.2%}", f"{readout.recomputed:.2%}")
+        table = Table("readout time", "statistics reused", "recomputed", title=self.model)
+        times: dict[int | None, dict[str | None, str]] = {}
+        for score in self.scores:
+            times.setdefault(score.readout, {})[score.statistics] = score.rounded
+        for time, accuracies in times.items():
+            table.add_row(str(time), accuracies["reused"], accuracies["recomputed"])
         return table
 
 
@@ -65,11 +54,9 @@ def readout_(
 
     from recurzoo.analysis.readout import measure_readouts
     from recurzoo.checkpoints.folder import read_record, write_record
-    from recurzoo.checkpoints.scores import FINGERPRINT
-    from recurzoo.data.augmentation import sample_as_recorded
     from recurzoo.hub.client import refuse_to_change_a_download
     from recurzoo.models import FRNN
-    from recurzoo.tasks.evaluation import load_images
+    from recurzoo.tasks.task import open_task
     from recurzoo.zoo.finding import find_folder
     from recurzoo.zoo.loading import load
 
@@ -80,23 +67,14 @@ def readout_(
     model = load(folder)
     if not isinstance(model, FRNN):
         raise ValueError(f"Only fully recurrent networks are read out at a time. Received: {name!r}")
-    images = load_images(data, model, found, limit=limit)
-    if record and images.test.fingerprint != found.metrics.get(FINGERPRINT):
-        raise ValueError(
-            "A record tells of the test images that it was made with. "
-            f"Received: --record with others, {images.source}; leave --record or --limit out"
-        )
-    measured: list[Readout] = []
+    task = open_task(data, model, found, train=True, limit=limit)
 
-    def report(time: int, accuracies: Mapping[str, float]) -> None:
-        measured.append(Readout(time, **accuracies))
-        shown = ", ".join(f"{accuracy:.2%} {statistics}" for statistics, accuracy in accuracies.items())
-        print(f"readout time {time}: {shown}", file=sys.stderr, flush=True)
+    def report(score: Score) -> None:
+        print(f"readout time {score.readout}: {score.rounded} {score.statistics}", file=sys.stderr, flush=True)
 
-    seen = sample_as_recorded(images.train.images, found, model)
-    metrics = measure_readouts(model, range(int(first), int(last or first) + 1), images.test, seen, report)
+    images = task.sample(found.recipe)
+    scores = measure_readouts(model, range(int(first), int(last or first) + 1), task, images, report)
     if record:
         # As it is now: measuring took long.
-        found = read_record(folder)
-        write_record(folder, dataclasses.replace(found, metrics={**found.metrics, **metrics}))
-    return ReadoutTimes(found.name, len(images.test), tuple(measured), record)
+        write_record(folder, read_record(folder).with_scores(*scores))
+    return ReadoutTimes(model=found.name, scores=scores, recorded=record)

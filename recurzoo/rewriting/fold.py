@@ -62,14 +62,14 @@ def fold(
     }
     if not plan:
         raise ValueError(f"Folding needs a stage of several steps. Received: {model.name!r}, which has none.")
-    accuracies = {} if data is None else {"accuracy_before": _accuracy(model, data, batch_size)}
+    accuracies = {} if data is None else {"score_before": _accuracy(model, data, batch_size)}
     folded = _replace(model, plan)
     if data is not None:
-        accuracies["accuracy_after"] = _accuracy(folded, data, batch_size)
+        accuracies["score_after"] = _accuracy(folded, data, batch_size)
     if train_images is not None:
         reestimate_batch_norm(folded, train_images, batch_size)
         if data is not None:
-            accuracies["accuracy_reestimated"] = _accuracy(folded, data, batch_size)
+            accuracies["score_reestimated"] = _accuracy(folded, data, batch_size)
     return _report(
         "fold", model, folded, plan, threshold, statistics_reestimated=train_images is not None, **accuracies
     )
@@ -127,8 +127,8 @@ def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size
     consolidated = _replace(model, plan)
     accuracies = {}
     if data is not None:
-        accuracies["accuracy_before"] = _accuracy(model, data, batch_size)
-        accuracies["accuracy_after"] = _accuracy(consolidated, data, batch_size)
+        accuracies["score_before"] = _accuracy(model, data, batch_size)
+        accuracies["score_after"] = _accuracy(consolidated, data, batch_size)
     return _report("consolidate", model, consolidated, plan, **accuracies)
 
 

@@ -81,8 +81,9 @@ class FoldReport(Report):
         stages: a `StageReport` for each stage that has something to share.
         weight_error: the largest relative error of a slot's kernel.
         angle: the largest angle between a slot's kernel and the one that replaces it, in degrees.
-        accuracy_before, accuracy_after: fractions, on the data given; None without.
-        accuracy_reestimated: fraction, after measuring the normalisations' statistics anew on training data; None
+        metric: what the scores are.
+        score_before, score_after: shares of 1, on the data given; None without.
+        score_reestimated: share of 1, after measuring the normalizations' statistics anew on training data; None
             without both.
         statistics_reestimated: whether the new model's statistics were measured anew.
     """
@@ -96,19 +97,20 @@ class FoldReport(Report):
     stages: tuple[StageReport, ...]
     weight_error: float
     angle: float
-    accuracy_before: float | None = None
-    accuracy_after: float | None = None
-    accuracy_reestimated: float | None = None
+    metric: str = "accuracy"
+    score_before: float | None = None
+    score_after: float | None = None
+    score_reestimated: float | None = None
     statistics_reestimated: bool = False
 
     def __rich__(self) -> RenderableType:
         summary = Table("", "before", "after", title=self._title())
         summary.add_row("layers", str(self.layers_before), str(self.layers_after))
         summary.add_row("parameters", f"{self.parameters_before:,}", f"{self.parameters_after:,}")
-        if self.accuracy_before is not None:
-            summary.add_row("accuracy", f"{self.accuracy_before:.2%}", f"{self.accuracy_after:.2%}")
-        if self.accuracy_reestimated is not None:
-            summary.add_row("  statistics measured anew", "", f"{self.accuracy_reestimated:.2%}")
+        if self.score_before is not None:
+            summary.add_row(self.metric, f"{self.score_before:.2%}", f"{self.score_after:.2%}")
+        if self.score_reestimated is not None:
+            summary.add_row("  statistics measured anew", "", f"{self.score_reestimated:.2%}")
         banks = Table("stage", "bank", "kernel of each slot", "loops of slots", "loops of blocks", "error", "angle")
         for stage in self.stages:
             for bank in stage.banks:

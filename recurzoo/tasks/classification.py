@@ -1,4 +1,4 @@
-"""Image classification, as a run sees it."""
+"""Image classification."""
 
 from __future__ import annotations
 
@@ -8,40 +8,86 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.base.documents import shorten
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.settings import Augmentation
+from recurzoo.checkpoints.class_names import check_class_names
+from recurzoo.checkpoints.record import Metric, Record, Score
+from recurzoo.data.augmentation import sample_as_trained
 from recurzoo.data.sets import ImageData, Split, load_data
-from recurzoo.tasks.evaluation import evaluate_classifier, test_metrics
+from recurzoo.models import ZooModel
+from recurzoo.tasks.evaluation import finite, predict
+
+# Of a channel that is the same in all images, whose standard deviation is 0: half a step of a pixel.
+SMALLEST_STD = 0.5 / 255
 
 
 class Classification:
     """Images of a data set, one class each; implements `Task`.
 
     Args:
-        recipe: a `Recipe`.
-        data: words that `load_data` takes.
-
-    Raises:
-        ValueError: if the data does not fit the recipe.
+        images: an `ImageData`, labels in the order of the network's outputs.
+        mean: sequence of floats, of each channel, for pixels in 0..1.
+        std: sequence of floats, its standard deviations.
+        label_smoothing: float in 0..1.
     """
 
     metrics: Sequence[str] = ("accuracy",)
 
-    def __init__(self, recipe: Recipe, data: str):
+    def __init__(self, images: ImageData, mean: Sequence[float], std: Sequence[float], label_smoothing: float = 0.0):
+        self.images = images
+        self.source = images.source
+        self.class_names = images.class_names
+        self.model_arguments: dict[str, Any] = {
+            "num_classes": len(images.class_names),
+            "input_shape": images.test.images.shape[1:],
+            "mean": tuple(mean),
+            "std": tuple(std),
+        }
+        self.loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe, data: str) -> Classification:
+        """The task of a training run.
+
+        Raises:
+            ValueError: if the data are not there, or not what the recipe names.
+        """
         if recipe.curriculum is not None:
             raise ValueError(
                 f"A curriculum is for generated examples; leave the table [curriculum] out. Received: data={data!r}"
             )
-        self.images = load_data(data, (recipe.image_size, recipe.image_size))
-        self.source, self.note = self.images.source, self.images.note
-        self.class_names = self.images.class_names
-        self.fingerprint = self.images.train.fingerprint
-        self.model_arguments: dict[str, Any] = {
-            "num_classes": len(self.class_names),
-            "input_shape": self.images.test.images.shape[1:],
-            **channel_statistics(recipe, self.images),
-        }
-        self.loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+        images = load_data(data, (recipe.image_size, recipe.image_size))
+        facts = dataset_facts(recipe.dataset)
+        if facts is not None and facts.class_names and set(facts.class_names) != set(images.class_names):
+            raise ValueError(
+                f"These are not the classes of {facts.title}, which the recipe is for. Received: {images.source} with "
+                f"{shorten(images.class_names)}; say with --set dataset=NAME what the data are"
+            )
+        if facts is not None and facts.mean:
+            return cls(images, facts.mean, facts.std, recipe.label_smoothing)
+        pixels = images.train.images.reshape(-1, images.train.images.shape[-1]) / 255
+        std = np.maximum(pixels.std(axis=0), SMALLEST_STD)
+        return cls(images, pixels.mean(axis=0).tolist(), std.tolist(), recipe.label_smoothing)
+
+    @classmethod
+    def of_checkpoint(
+        cls, data: str, model: ZooModel, record: Record, train: bool = False, limit: int | None = None
+    ) -> Classification:
+        """The task that a checkpoint is measured by; see `open_task`."""
+        check_classifier(model, record)
+        images = load_data(data, model.input_shape[1:3], train, limit).relabelled(record.class_names)
+        if len(images.class_names) != model.output_shape[-1]:
+            raise ValueError(
+                f"The data's classes are not the checkpoint's, which does not name its {model.output_shape[-1]}. "
+                f"Received: {images.source} with {len(images.class_names)} classes; load a new head with num_classes"
+            )
+        return cls(images, model.architecture["mean"], model.architecture["std"])
+
+    @property
+    def fingerprint(self) -> str:
+        return self.images.train.fingerprint
 
     def examples(self, epoch: int) -> Split:
         return self.images.train
@@ -50,20 +96,52 @@ class Classification:
         return np.asarray(keras.ops.convert_to_numpy(keras.ops.one_hot(examples.labels, len(self.class_names))))
 
     def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
-        measured = evaluate_classifier(model, self.images.test)
-        return {"test_loss": measured["loss"], "test_accuracy": measured["accuracy"]}
+        return {f"test_{name}": value for name, value in self._measure(model).items()}
 
-    def record_metrics(self, model: keras.Model) -> dict[str, Any]:
-        return test_metrics(model, self.images.test)
+    def sample(self, recipe: Recipe | None) -> np.ndarray:
+        augmentation = Augmentation() if recipe is None else recipe.augmentation
+        fill = [255 * mean for mean in self.model_arguments["mean"]]
+        return sample_as_trained(self.images.train.images, augmentation, fill)
 
-    def summary(self, metrics: dict[str, Any]) -> str:
-        return f"{metrics['test_accuracy']:.2%} of the test images"
+    def scores(self, model: keras.Model) -> tuple[Score, ...]:
+        test = self.images.test
+        return tuple(
+            Score(metric=metric, value=finite(value), examples=len(test), fingerprint=test.fingerprint)
+            for metric, value in self._measure(model).items()
+        )
+
+    def _measure(self, model: keras.Model) -> dict[Metric, float]:
+        """One view of each test image, not augmented: accuracy, loss in nats, and top-5 accuracy of many classes."""
+        labels = self.images.test.labels
+        logits = predict(model, self.images.test.images).astype("float64")
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        measured: dict[Metric, float] = {
+            "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+            "accuracy": float((logits.argmax(axis=1) == labels).mean()),
+        }
+        if len(self.class_names) > 100:
+            best = np.argpartition(-logits, 4, axis=1)[:, :5]
+            measured["top_5_accuracy"] = float((best == labels[:, None]).any(axis=1).mean())
+        return measured
 
 
-def channel_statistics(recipe: Recipe, images: ImageData) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation of pixels in 0..1: the published ones of a known data set, else the images' own."""
-    facts = dataset_facts(recipe.dataset)
-    if facts is not None and facts.mean:
-        return {"mean": facts.mean, "std": facts.std}
-    pixels = images.train.images.reshape(-1, images.train.images.shape[-1]) / 255
-    return {"mean": tuple(pixels.mean(axis=0).tolist()), "std": tuple(pixels.std(axis=0).tolist())}
+def check_classifier(model: ZooModel, record: Record) -> None:
+    """Refuse a checkpoint whose model does not take color images of one size and give a logit a class.
+
+    Raises:
+        ValueError: if it is another kind of model, or the record names other classes than it has outputs.
+    """
+    has_head = model.architecture.get("include_top", True)
+    if not has_head or len(model.output_shape) != 2 or model.input_shape[-1] != 3:
+        raise ValueError(
+            "This is for networks that classify color images. "
+            f"Received: {record.name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+            f"{'' if has_head else ' without a head'}"
+        )
+    if None in model.input_shape[1:]:
+        raise ValueError(
+            "The model has no fixed image size; load it in Python with an input_shape, and save that. "
+            f"Received: {record.name!r} for images of {model.input_shape[1:]}"
+        )
+    check_class_names(record, model)

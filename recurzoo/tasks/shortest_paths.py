@@ -1,145 +1,133 @@
-"""Shortest paths between two cells of a grid with obstacles (Savarese & Maire, 2019, section 4.4)."""
+"""Learning shortest paths by a curriculum (Savarese & Maire, 2019, section 4.4)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import keras
 import numpy as np
 
-PHASES = 5
-OBSTACLE_RATE = 0.1
-# Grids searched at once: their arrays stay in the processor's cache.
-CHUNK = 256
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.settings import Augmentation, Curriculum
+from recurzoo.checkpoints.record import Record, Score
+from recurzoo.data.sets import Split
+from recurzoo.tasks.evaluation import finite, predict
+from recurzoo.tasks.grids import PHASES, Grids, f1_scores, generate_grids
+
+# More are in no record of ours, and would fill the memory.
+MOST_GRIDS = 100_000
 
 
-class Grids(NamedTuple):
-    """Examples.
+class ShortestPaths:
+    """Grids whose query cells are farther apart in each phase; implements `Task`.
 
-    Attributes:
-        images: uint8 array `(grids, size, size, 2)` of 0 and 255, as the pixels of all images here are 0..255: the two
-            query cells, and the obstacles.
-        targets: bool array `(grids, size, size)`, whether a cell lies on a shortest path; the query cells do.
-    """
-
-    images: np.ndarray
-    targets: np.ndarray
-
-
-def generate_grids(count: int, phase: int, rng: np.random.Generator, size: int = 32) -> Grids:
-    """Draw examples of one phase of the curriculum.
-
-    One query cell is uniform over the grid, the other over the cells of the grid that are at most `2 * phase` rows and
-    columns away from it, itself left out. Every other cell is an obstacle with probability 0.1. Moves go to the four
-    neighbours. A grid whose query cells are not connected is drawn anew.
+    Each phase has its own examples; of these, epochs see the same. The grids to test on are the same for all seeds.
 
     Args:
-        count: int, how many grids.
-        phase: int, 1 to 5 in the paper.
-        rng: a NumPy generator.
-        size: int, height and width.
-
-    Returns:
-        `Grids`.
+        curriculum: a `Curriculum`.
+        size: int, height and width of the grids.
+        seed: int, of the training examples.
+        epochs: int, of the whole run, an equal number in each phase.
 
     Raises:
-        ValueError: if an argument is not positive, or the grid has but one cell.
-
-    Example:
-        >>> images, targets = generate_grids(5000, phase=1, rng=np.random.default_rng(0))
+        ValueError: if the epochs cannot be shared out equally, or there are too many grids.
     """
-    if count < 1 or phase < 1 or size < 2:
-        raise ValueError(
-            "Grids have at least two cells a side, and phases count from 1. "
-            f"Received: count={count}, phase={phase}, size={size}"
+
+    source: str = "recurzoo's generator of shortest paths"
+    class_names: tuple[str, ...] = ("path",)
+    metrics: Sequence[str] = ()
+
+    def __init__(self, curriculum: Curriculum, size: int, seed: int = 0, epochs: int | None = None):
+        epochs = curriculum.phases if epochs is None else epochs
+        if epochs % curriculum.phases:
+            raise ValueError(
+                f"Phases have equal numbers of epochs. Received: epochs={epochs}, phases={curriculum.phases}"
+            )
+        if max(curriculum.examples, curriculum.test_examples) * curriculum.phases > MOST_GRIDS * PHASES:
+            raise ValueError(f"A phase has at most {MOST_GRIDS} grids. Received: {curriculum!r}")
+        self.curriculum, self.size, self.seed = curriculum, size, seed
+        self.epochs_per_phase = epochs // curriculum.phases
+        self.model_arguments: dict[str, Any] = {"num_classes": 1, "input_shape": (size, size, 2)}
+        self.loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        # Drawn when they are asked for.
+        self._train: dict[int, Split] = {}
+        self._test: dict[int, Grids] = {}
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> ShortestPaths:
+        """The task of a training run.
+
+        Raises:
+            ValueError: if the recipe does not fit the task.
+        """
+        if recipe.augmentation != Augmentation() or recipe.label_smoothing or recipe.progressive.sizes:
+            raise ValueError(
+                "Grids are drawn anew instead of augmented, and their answers are not smoothed. "
+                f"Received: {recipe.augmentation!r}, {recipe.progressive!r}, label_smoothing={recipe.label_smoothing}"
+            )
+        return cls(recipe.curriculum or Curriculum(), recipe.image_size, recipe.seed, recipe.epochs)
+
+    @classmethod
+    def of_checkpoint(cls, model: keras.Model, record: Record, limit: int | None = None) -> ShortestPaths:
+        """The task that a checkpoint is measured by; see `open_task`."""
+        height, width, channels = model.input_shape[1:]
+        if channels != 2 or not height or height != width or model.output_shape[1:] != (height, width, 1):
+            raise ValueError(
+                "Shortest paths are for networks from square grids of two channels to a logit for each cell. "
+                f"Received: {record.name!r}, from {model.input_shape[1:]} to {model.output_shape[1:]}"
+            )
+        recipe = record.recipe
+        curriculum = (recipe.curriculum if recipe else None) or Curriculum()
+        if limit is not None:
+            curriculum = curriculum.replace(test_examples=min(limit, curriculum.test_examples))
+        return cls(curriculum, height, recipe.seed if recipe else 0)
+
+    @property
+    def fingerprint(self) -> str:
+        parts = (self._phase(phase).fingerprint for phase in range(1, self.curriculum.phases + 1))
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    def examples(self, epoch: int) -> Split:
+        return self._phase(epoch // self.epochs_per_phase + 1)
+
+    def targets(self, examples: Split) -> np.ndarray:
+        return examples.labels[..., None].astype("float32")
+
+    def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
+        phase = epoch // self.epochs_per_phase + 1
+        return {"phase": phase, **{f"test_{name}": value for name, value in self._measure(model, phase).items()}}
+
+    def sample(self, recipe: Recipe | None) -> np.ndarray:
+        return self._phase(self.curriculum.phases).images
+
+    def scores(self, model: keras.Model) -> tuple[Score, ...]:
+        return tuple(
+            Score(metric=name, value=finite(value), examples=self.curriculum.test_examples, phase=phase)
+            for phase in range(1, self.curriculum.phases + 1)
+            for name, value in self._measure(model, phase).items()
         )
-    parts: list[Grids] = []
-    while (missing := count - sum(len(part.targets) for part in parts)) > 0:
-        parts.append(_draw(min(missing, CHUNK), phase, rng, size))
-    return Grids(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _measure(self, model: keras.Model, phase: int) -> dict[Literal["f1", "f1_without_queries"], float]:
+        if phase not in self._test:
+            self._test[phase] = held_out_grids(self.curriculum.test_examples, phase, self.size)
+        grids = self._test[phase]
+        return f1_scores(predict(model, grids.images, batch_size=100), grids)
+
+    def _phase(self, phase: int) -> Split:
+        if phase not in self._train:
+            grids = training_grids(self.curriculum.examples, phase, self.size, self.seed)
+            self._train[phase] = Split(grids.images, grids.targets)
+        return self._train[phase]
 
 
-def _draw(count: int, phase: int, rng: np.random.Generator, size: int) -> Grids:
-    """Draw grids and keep the connected ones."""
-    first = rng.integers(0, size, (count, 2))
-    second = first
-    while (same := (first == second).all(axis=1, keepdims=True)).any():
-        nearby = rng.integers(np.maximum(first - 2 * phase, 0), np.minimum(first + 2 * phase, size - 1) + 1)
-        second = np.where(same, nearby, second)
-    queries = np.zeros((count, size, size), bool)
-    for cells in (first, second):
-        queries[np.arange(count), cells[:, 0], cells[:, 1]] = True
-    obstacles = (rng.random((count, size, size)) < OBSTACLE_RATE) & ~queries
-
-    there, back = distances(~obstacles, first, second), distances(~obstacles, second, first)
-    between = there[np.arange(count), second[:, 0], second[:, 1]]
-    # Cells that the search has not come to are farther away than the other query cell.
-    targets = (there >= 0) & (back >= 0) & (there + back == between[:, None, None])
-    images = np.stack([queries, obstacles], axis=-1) * np.uint8(255)
-    connected = between >= 0
-    return Grids(images[connected], targets[connected])
+def training_grids(count: int, phase: int, size: int, seed: int) -> Grids:
+    """The grids that a run of a seed is trained on in a phase."""
+    # The seed stands at the end too, as NumPy takes [1, phase, 0] for [1, phase], which a phase is tested with.
+    return generate_grids(count, phase, np.random.default_rng([seed, phase, 0, seed]), size)
 
 
-def distances(free: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Breadth-first search over a batch of grids at once, as far as the last of the goals.
-
-    Args:
-        free: bool array `(grids, height, width)`, the cells that can be walked on.
-        start: int array `(grids, 2)`, row and column.
-        goal: int array `(grids, 2)`.
-
-    Returns:
-        An int16 array `(grids, height, width)`: steps from the start, -1 where the search has not come, which is
-        nowhere nearer than the goal.
-    """
-    count, height, width = free.shape
-    # With walls around them the grids can lie in one row: a step over an edge, of a grid too, ends in a wall.
-    open_cells = np.pad(free, ((0, 0), (1, 1), (1, 1))).reshape(-1)
-
-    def address(cells: np.ndarray) -> np.ndarray:
-        return (np.arange(count) * (height + 2) + cells[:, 0] + 1) * (width + 2) + cells[:, 1] + 1
-
-    goals = address(goal)
-    frontier = np.zeros_like(open_cells)
-    frontier[address(start)] = True
-    reached = np.full(open_cells.shape, -1, "int16")
-    step = 0
-    while True:
-        reached[frontier] = step
-        open_cells &= ~frontier
-        if not open_cells[goals].any():
-            break
-        neighbours = np.zeros_like(frontier)
-        for shift in (1, width + 2):
-            neighbours[shift:] |= frontier[:-shift]
-            neighbours[:-shift] |= frontier[shift:]
-        frontier = neighbours & open_cells
-        if not frontier.any():
-            break
-        step += 1
-    return reached.reshape(count, height + 2, width + 2)[:, 1:-1, 1:-1]
-
-
-def f1_scores(logits: np.ndarray, grids: Grids) -> dict[str, float]:
-    """Score answers at threshold 0.5, all cells of all grids counted together.
-
-    Args:
-        logits: array `(grids, size, size, 1)`.
-        grids: `Grids`.
-
-    Returns:
-        A dictionary: `f1`, and `f1_without_queries`, which leaves out the query cells. Copying these from the input
-        scores high in the first phase and has nothing to do with paths.
-    """
-    answers = np.asarray(logits)[..., 0] > 0
-    inner = grids.images[..., 0] == 0
-    return {
-        "f1": _f1(answers, grids.targets),
-        "f1_without_queries": _f1(answers[inner], grids.targets[inner]),
-    }
-
-
-def _f1(answers: np.ndarray, targets: np.ndarray) -> float:
-    both = int(np.sum(answers & targets))
-    marked = int(answers.sum()) + int(targets.sum())
-    # Nothing to find and nothing found is a perfect answer.
-    return 2 * both / marked if marked else 1.0
+def held_out_grids(count: int, phase: int, size: int) -> Grids:
+    """The grids that every network is tested on: the same for all seeds, and never trained on."""
+    return generate_grids(count, phase, np.random.default_rng([phase, 1]), size)

@@ -1,53 +1,102 @@
-"""What a run asks of a task."""
+"""Tasks: what is learned from which examples and how it is measured. Only a task asks which data it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import keras
 import numpy as np
 
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.checkpoints.record import Record, Score
 from recurzoo.data.sets import Split
+from recurzoo.tasks.words import SHORTEST_PATHS
+
+if TYPE_CHECKING:
+    import keras
+
+    from recurzoo.models import ZooModel
 
 
 class Task(Protocol):
-    """What is learned from which examples, and how it is measured.
+    """The examples of a data set, and what is asked of a network about them.
 
     Attributes:
-        source: what the examples are, in words that hold on any machine.
-        note: what stands between them and the original ones, or None.
-        class_names: of the model's outputs.
-        fingerprint: a digest of all examples trained on.
+        source: where the examples came from, in words that hold on any machine.
+        class_names: of the network's outputs.
         model_arguments: of the architecture.
         loss: a Keras loss.
         metrics: Keras' names of what else is measured while training.
     """
 
     source: str
-    note: str | None
     class_names: tuple[str, ...]
-    fingerprint: str
     model_arguments: dict[str, Any]
     loss: keras.losses.Loss
     metrics: Sequence[str]
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all examples trained on."""
+        ...
+
     def examples(self, epoch: int) -> Split:
-        """The examples of an epoch, of the same number in all; the same object where they are the same examples."""
+        """The training examples of an epoch, of the same number in all; the same object where they are the same."""
         ...
 
     def targets(self, examples: Split) -> np.ndarray:
-        """What the loss compares the model's outputs with."""
+        """What the loss compares the network's outputs with."""
         ...
 
     def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
-        """What the log shows of a model after an epoch."""
+        """What the log shows of a network after an epoch."""
         ...
 
-    def record_metrics(self, model: keras.Model) -> dict[str, Any]:
-        """What a record holds of a stored model's measured quality."""
+    def sample(self, recipe: Recipe | None) -> np.ndarray:
+        """Training images as a recipe's run saw them last, to measure normalizations' statistics on."""
         ...
 
-    def summary(self, metrics: dict[str, Any]) -> str:
-        """A record's metrics in words."""
+    def scores(self, model: keras.Model) -> tuple[Score, ...]:
+        """Measure a network on all test examples."""
         ...
+
+
+def plan_task(recipe: Recipe, data: str) -> Task:
+    """The task of a training run.
+
+    Args:
+        recipe: a `Recipe`.
+        data: words that `load_data` takes, or `shortest-paths`.
+
+    Raises:
+        ValueError: if the data are not there, or do not fit the recipe.
+    """
+    if data == SHORTEST_PATHS:
+        from recurzoo.tasks.shortest_paths import ShortestPaths
+
+        return ShortestPaths.of_recipe(recipe)
+    from recurzoo.tasks.classification import Classification
+
+    return Classification.of_recipe(recipe, data)
+
+
+def open_task(data: str, model: ZooModel, record: Record, train: bool = False, limit: int | None = None) -> Task:
+    """The task that a checkpoint is measured by on some data.
+
+    Args:
+        data: words that `load_data` takes, or `shortest-paths`.
+        model: the checkpoint's.
+        record: the checkpoint's.
+        train: bool, whether training examples are wanted too.
+        limit: int, how many test examples (a phase) at most; None for all.
+
+    Raises:
+        ValueError: if the data are not there, or are not what the checkpoint takes.
+    """
+    if data == SHORTEST_PATHS:
+        from recurzoo.tasks.shortest_paths import ShortestPaths
+
+        return ShortestPaths.of_checkpoint(model, record, limit)
+    from recurzoo.tasks.classification import Classification
+
+    return Classification.of_checkpoint(data, model, record, train, limit)

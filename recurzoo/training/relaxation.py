@@ -10,6 +10,7 @@ import numpy as np
 
 from recurzoo.catalog import settings
 from recurzoo.catalog.recipe import Recipe
+from recurzoo.checkpoints.record import Score
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import consolidate
 from recurzoo.sharing import KernelBank, RelaxedBank, SoftBank
@@ -151,19 +152,21 @@ def relaxation_columns(model: keras.Model) -> dict[str, float]:
     return {"pull": float(banks[0].pull), **angles} if banks else {}
 
 
-def consolidated(model: ZooModel, measure: Callable[[ZooModel], dict[str, Any]]) -> tuple[ZooModel, dict[str, Any]]:
+def consolidated(
+    model: ZooModel, measure: Callable[[ZooModel], tuple[Score, ...]]
+) -> tuple[ZooModel, tuple[Score, ...]]:
     """What a checkpoint holds of a trained model: its consolidated form, where it has relaxed banks.
 
     Args:
         model: a trained `ZooModel`.
-        measure: gives the metrics of a model.
+        measure: gives the scores of a model.
 
     Returns:
-        The model, or a new one in its place; and what its record should tell besides its own metrics: those of the
-        relaxed form (`relaxed_test_accuracy`, ...), and `largest_angle_to_mean` in degrees.
+        The model, or a new one in its place; and what its record should tell besides its own scores: those of the
+        relaxed form, and the largest angle of a kernel to the mean that takes its place.
     """
     if not relaxed_banks(model):
-        return model, {}
-    before = {f"relaxed_{name}": value for name, value in measure(model).items() if isinstance(value, float)}
+        return model, ()
+    scores = [score.replace(model="relaxed") for score in measure(model)]
     new = consolidate(model)
-    return new, {**before, "largest_angle_to_mean": new.fold_report.angle}
+    return new, (*scores, Score(metric="angle", value=new.fold_report.angle, model="relaxed"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,10 @@ from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints import folder as checkpoint
-from recurzoo.checkpoints.data import SHORTEST_PATHS
-from recurzoo.checkpoints.record import Record, TrainingData
-from recurzoo.data.augmentation import sample_as_trained
+from recurzoo.checkpoints.record import Record, Score, TrainingData, headline
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import reestimate_batch_norm
-from recurzoo.tasks.classification import Classification
-from recurzoo.tasks.evaluation import is_finite, recordable
-from recurzoo.tasks.path_finding import PathFinding
-from recurzoo.tasks.task import Task
+from recurzoo.tasks.task import Task, plan_task
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns, sharing_arrays
 from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
@@ -42,20 +38,20 @@ class Result(Report):
 
     Attributes:
         folder: the checkpoint's.
-        summary: its measured quality in words.
-        metrics: what its record holds, measured on the stored weights.
+        scores: what its record holds, measured on the stored weights.
         epochs: how many.
         seconds: of training, over all sessions.
     """
 
     folder: str
-    summary: str
-    metrics: dict[str, Any]
+    scores: tuple[Score, ...]
     epochs: int
     seconds: float
 
     def __rich__(self) -> RenderableType:
-        return f"{self.folder}: {self.summary}, {self.epochs} epochs in {self.seconds / 60:.1f} minutes"
+        best = headline(self.scores)
+        score = "not measured" if best is None else f"{best.title} {best.rounded}"
+        return f"{self.folder}: {score}, {self.epochs} epochs in {self.seconds / 60:.1f} minutes"
 
 
 def train(
@@ -67,9 +63,6 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Result:
     """Train a recipe, writing a state and a CSV line every epoch, and at the end a checkpoint.
-
-    A recipe's baseline is trained first, in a folder of its own name inside `out`, by all of the recipe but `model` and
-    `pull`.
 
     Args:
         recipe: a `Recipe`.
@@ -88,7 +81,7 @@ def train(
     out = Path(out)
     if (out / STATE).exists() and not resume:
         raise ValueError(f"There is a run in this folder. Received: {str(out)!r}; resume it, or give another folder")
-    task = _make_task(recipe, data)
+    task = plan_task(recipe, data)
     if len(task.examples(0)) < recipe.batch_size:
         raise ValueError(
             f"A batch is at most all {len(task.examples(0))} training images. Received: batch_size={recipe.batch_size}"
@@ -103,8 +96,6 @@ def train(
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
     plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
     progress = load_state(out / STATE, trainer.state, plan) if resume and (out / STATE).exists() else Progress(plan)
-    # Not before all that may be wrong with this run itself was seen.
-    baseline = {} if recipe.baseline is None else _train_baseline(recipe, data, out, resume, report, callbacks)
     out.mkdir(parents=True, exist_ok=True)
     if not progress.sharing:
         progress.add_sharing(sharing_arrays(network))
@@ -122,21 +113,8 @@ def train(
     progress.save_sharing(out / COEFFICIENTS)
     _show(trainer, shown)
     if recipe.reestimate:
-        reestimate_batch_norm(shown, sample_as_trained(task.examples(0).images, recipe.augmentation, fill))
-    return _store(recipe, task, shown, progress, out, baseline)
-
-
-def _make_task(recipe: Recipe, data: str) -> Task:
-    return PathFinding(recipe) if data == SHORTEST_PATHS else Classification(recipe, data)
-
-
-def _train_baseline(recipe: Recipe, data: str, out: Path, *more: Any) -> dict[str, Any]:
-    """Train a recipe's baseline; its metrics, as the recipe's own record has them."""
-    assert recipe.baseline is not None
-    # Arguments of the architecture and the pull are for this recipe's network alone.
-    own: dict[str, Any] = {"architecture": recipe.baseline, "baseline": None, "model": {}, "pull": None}
-    metrics = train(recipe.model_copy(update=own), data, out / recipe.baseline, *more).metrics
-    return {f"{recipe.baseline}_{name}": value for name, value in metrics.items()}
+        reestimate_batch_norm(shown, task.sample(recipe))
+    return _store(recipe, task, shown, progress, out)
 
 
 def _run_epoch(
@@ -165,7 +143,7 @@ def _run_epoch(
 
 def _warn_of_divergence(progress: Progress, recipe: Recipe) -> None:
     """Tell of the first epoch with a loss that is not finite; the run goes on, since some are there to show it."""
-    found = [[key for key, value in row.items() if not is_finite(value)] for row in progress.rows]
+    found = [[key for key, value in row.items() if not math.isfinite(value)] for row in progress.rows]
     if found[-1] and not any(found[:-1]):
         logging.getLogger("recurzoo").warning(
             "The run has diverged: in epoch %d, %s is not finite. Received: optimizer.learning_rate=%g; unless this is "
@@ -202,13 +180,11 @@ def _create(recipe: Recipe, task: Task, precision: str, any_size: bool = False) 
         keras.config.set_dtype_policy(before)
 
 
-def _store(
-    recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path, baseline: dict[str, Any]
-) -> Result:
+def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path) -> Result:
     """Write the checkpoint, and measure what was written: the figure in its record is that of the stored file."""
     final = _create(recipe, task, "float32")
     final.set_weights(shown.get_weights())
-    final, relaxation = consolidated(final, task.record_metrics)
+    final, relaxed = consolidated(final, task.scores)
     facts = dataset_facts(recipe.dataset)
     record = Record(
         name=f"{recipe.architecture}.{recipe.dataset}",
@@ -216,22 +192,20 @@ def _store(
         dataset=TrainingData(
             name=recipe.dataset,
             source=task.source,
-            note=task.note,
-            licence=recipe.data_licence or (facts.licence if facts is not None else None),
+            license=recipe.data_license or (facts.license if facts is not None else None),
             fingerprint=task.fingerprint,
         ),
         class_names=task.class_names,
-        recipe=progress.recipe,
-        recipe_name=recipe.name,
-        seed=recipe.seed,
+        recipe=recipe,
         versions=describe_versions(),
         hardware=describe_hardware(),
         training_seconds=round(progress.seconds, 1),
         epochs=progress.epoch,
-        licence=recipe.licence,
+        precisions=dict(Counter(progress.precisions)),
+        license=recipe.license,
     )
     folder = out / record.name
     record = checkpoint.save(final, folder, record, training_log=out / LOG)
-    metrics = recordable({**task.record_metrics(load(folder)), **relaxation, **baseline})
-    checkpoint.write_record(folder, dataclasses.replace(record, metrics=metrics))
-    return Result(str(folder), task.summary(metrics), metrics, progress.epoch, round(progress.seconds, 1))
+    scores = (*task.scores(load(folder)), *relaxed)
+    checkpoint.write_record(folder, record.replace(scores=scores))
+    return Result(folder=str(folder), scores=scores, epochs=progress.epoch, seconds=round(progress.seconds, 1))

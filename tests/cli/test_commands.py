@@ -108,7 +108,7 @@ def test_fold_writes_a_checkpoint_that_loads(capsys, checkpoint, pets, tmp_path)
     assert report["layers_after"] < report["layers_before"]
     record = read_record(tmp_path / "folded")
     assert record.recipe["folded"] == {"from": "swrn-16-1-1.pets", "threshold": 0.9}
-    assert record.metrics["test_accuracy"] == pytest.approx(report["accuracy_reestimated"])
+    assert record.metrics["test_accuracy"] == pytest.approx(report["score_reestimated"])
     assert all(len(set(stage.banks[0].sharing.index)) == 1 for stage in recurzoo.load(tmp_path / "folded").stages)
     # Told again of the same images, and of no others.
     _, out, _ = run(capsys, "evaluate", tmp_path / "folded", "--data", pets, "--json")

@@ -97,7 +97,7 @@ def image_metrics(model, root):
 def path_metrics(model):
     from sklearn.metrics import f1_score
 
-    from recurzoo.tasks.shortest_paths import generate_grids
+    from recurzoo.tasks.grids import generate_grids
 
     metrics = {"test_grids_a_phase": GRIDS}
     for phase in range(1, PHASES + 1):

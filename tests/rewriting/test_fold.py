@@ -170,9 +170,9 @@ def test_consolidating_keeps_biases_and_normalisations(randomize):
     report = consolidated.fold_report
     # Four independent directions are about 60 degrees from their mean.
     assert 45 < report.angle < 75
-    assert report.accuracy_before == np.mean(outputs(model).argmax(axis=1) == LABELS)
-    assert report.accuracy_after == np.mean(outputs(consolidated).argmax(axis=1) == LABELS)
-    assert report.accuracy_reestimated is None
+    assert report.score_before == np.mean(outputs(model).argmax(axis=1) == LABELS)
+    assert report.score_after == np.mean(outputs(consolidated).argmax(axis=1) == LABELS)
+    assert report.score_reestimated is None
     with pytest.raises(ValueError, match=r"relaxed sharing\. Received"):
         consolidate(consolidated)
 
@@ -181,8 +181,8 @@ def test_the_report_reads_as_text_and_as_json(swrn):
     report = fold(swrn, 0.9, (IMAGES, LABELS), IMAGES, batch_size=5).fold_report
     read = json.loads(json.dumps(report.to_dict()))
     assert read["stages"][0]["banks"][0]["loops"] == [{"start": 0, "period": 1, "repeats": 6}]
-    assert read["accuracy_before"] == report.accuracy_before == report.accuracy_after
-    assert report.accuracy_reestimated is not None
+    assert read["score_before"] == report.score_before == report.score_after
+    assert report.score_reestimated is not None
     assert report.statistics_reestimated
     for part in ("fold at similarity 0.9", "layers", "27", "12", "1 x 6", "statistics measured anew"):
         assert part in str(report)
