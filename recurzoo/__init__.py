@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from recurzoo.checkpoints.folder import save
     from recurzoo.exporting import export
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
-    from recurzoo.rewriting import consolidate, fold, materialize, reestimate_batch_norm
+    from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
+    from recurzoo.zoo.deriving import fold, grow
+    from recurzoo.zoo.evaluating import evaluate
     from recurzoo.zoo.listing import info, list_models
     from recurzoo.zoo.loading import create, load
     from recurzoo.zoo.publishing import publish
@@ -25,10 +27,12 @@ __all__ = [
     "benchmark",
     "consolidate",
     "create",
+    "evaluate",
     "export",
     "export_soft_sharing",
     "fold",
     "freeze",
+    "grow",
     "import_soft_sharing",
     "info",
     "layers",
@@ -48,7 +52,9 @@ _MODULES = {
     "create": "recurzoo.zoo.loading",
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
-    "fold": "recurzoo.rewriting",
+    "evaluate": "recurzoo.zoo.evaluating",
+    "fold": "recurzoo.zoo.deriving",
+    "grow": "recurzoo.zoo.deriving",
     "freeze": "recurzoo.rewriting.freeze",
     "import_soft_sharing": "recurzoo.families.swrn.pytorch",
     "info": "recurzoo.zoo.listing",

@@ -38,7 +38,12 @@ class Recipe(FrozenModel):
         dataset: the name of the data set, as in a checkpoint's name.
         image_size: height and width of the images, in pixels.
         model: further arguments of the architecture, such as `dropout`.
-        epochs: passes over the training images.
+        init: a checkpoint whose weights the run begins with, all but a head of other classes.
+        grow_from: a checkpoint that the run begins with, grown to `architecture`: see `recurzoo.grow`.
+        epochs: passes over the training images, or over `epoch_examples` of them each.
+        epoch_examples: how many training images an epoch has, whose end is when the run is stored and logged; None for
+            all. Together, consecutive epochs pass over all images.
+        log_examples: how many test images the log's figures are of; None for all.
         batch_size: images a step.
         seed: of initialisation, order, augmentation and dropout.
         precision: `"float32"`, `"mixed_bfloat16"`, or `"auto"`: bfloat16 where the machine computes in it, chosen
@@ -56,10 +61,14 @@ class Recipe(FrozenModel):
 
     name: str
     architecture: str
-    dataset: str
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\z")]
     image_size: Annotated[int, Field(gt=0)] = 32
     model: dict[str, Any] = Field(default_factory=dict)
+    init: Words | None = None
+    grow_from: Words | None = None
     epochs: Annotated[int, Field(gt=0)]
+    epoch_examples: Annotated[int, Field(gt=0)] | None = None
+    log_examples: Annotated[int, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(gt=0)] = 128
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"

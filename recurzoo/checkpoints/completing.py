@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
     check_class_names(record, model)
     changed = sharing_in_words(model.architecture.get("sharing") or {})
     sharing = f"hard: {changed}" if changed else parse(architecture).sharing
-    return dataclasses.replace(record, parameters=count_parameters(model), sharing=sharing)
+    return record.replace(parameters=count_parameters(model), sharing=sharing)
 
 
 def sharing_in_words(changed: Mapping[str, Any]) -> str:

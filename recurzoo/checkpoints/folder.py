@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import json
 import shutil
@@ -78,7 +77,7 @@ def save(
         if training_log is not None:
             shutil.copyfile(training_log, partial / LOG)
         files = {file.name: measure(file) for file in sorted(partial.iterdir())}
-        record = dataclasses.replace(record, files=files)
+        record = record.replace(files=files)
         write_text(partial / RECORD, record.to_json(indent=2) + "\n")
         write_text(partial / CARD, write_card(record))
     return record
@@ -170,7 +169,7 @@ def recording(folder: str | Path, name: str) -> Iterator[None]:
     """
     folder = Path(folder)
     record = read_record(folder)
-    others = dataclasses.replace(record, files={key: file for key, file in record.files.items() if key != name})
+    others = record.replace(files={key: file for key, file in record.files.items() if key != name})
     if name in record.files:
         write_record(folder, others)
     try:
@@ -180,7 +179,7 @@ def recording(folder: str | Path, name: str) -> Iterator[None]:
         if is_as_recorded(folder, name, record):
             write_record(folder, record)
         raise
-    write_record(folder, dataclasses.replace(others, files={**others.files, name: measure(folder / name)}))
+    write_record(folder, others.replace(files={**others.files, name: measure(folder / name)}))
 
 
 def _about() -> str:

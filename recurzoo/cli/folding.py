@@ -23,7 +23,7 @@ def fold_(
     With --data, scores before, after, and with statistics measured anew, which the folded checkpoint keeps.
     """
     from recurzoo.checkpoints import folder
-    from recurzoo.zoo.evaluating import fold_checkpoint
+    from recurzoo.zoo.deriving import fold_checkpoint
 
     folded, record = fold_checkpoint(name, threshold, data, out.name)
     folder.save(folded, out, record)

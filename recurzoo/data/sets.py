@@ -103,7 +103,7 @@ def load_data(words: str, size: tuple[int, int], train: bool = True, limit: int 
     return _folder(Path(words), size, train, limit)
 
 
-def _spread(labels: Sequence[int] | np.ndarray, limit: int | None) -> np.ndarray:
+def spread(labels: Sequence[int] | np.ndarray, limit: int | None) -> np.ndarray:
     """The places of at most so many images, of each class its share, in their order."""
     count = len(labels)
     if limit is None or limit >= count:
@@ -149,7 +149,7 @@ def _folder(root: Path, size: tuple[int, int], train: bool, limit: int | None) -
         if not files:
             raise ValueError(f"A data folder's class folders hold images. Received: none in {str(folder)!r}")
         labels = np.array([label for _, label in files], "int32")
-        chosen = _spread(labels, limit)
+        chosen = spread(labels, limit)
         return Split(_decoded_once([files[place][0] for place in chosen], size), labels[chosen])
 
     train_split = read(root / "train") if train else _nothing(size)
@@ -189,7 +189,7 @@ def _digits(size: tuple[int, int], train: bool, limit: int | None) -> ImageData:
         random_state=0,
     )
     class_names = tuple(str(name) for name in digits.target_names)
-    chosen = _spread(parts[3], limit)
+    chosen = spread(parts[3], limit)
     return ImageData(
         "scikit-learn digits",
         class_names,
@@ -220,7 +220,7 @@ def _tensorflow_dataset(name: str, size: tuple[int, int], train: bool, limit: in
         skip = {"image": tfds.decode.SkipDecoding()}
         examples = list(tfds.as_numpy(builder.as_dataset(split=part, decoders=skip)))
         labels = np.array([example["label"] for example in examples], "int32")
-        chosen = _spread(labels, limit)
+        chosen = spread(labels, limit)
         return Split(np.stack([decode(examples[place]["image"], size) for place in chosen]), labels[chosen])
 
     names = tuple(builder.info.features["label"].names)

@@ -15,7 +15,7 @@ from recurzoo.catalog.settings import Augmentation
 from recurzoo.checkpoints.class_names import check_class_names
 from recurzoo.checkpoints.record import Metric, Record, Score
 from recurzoo.data.augmentation import sample_as_trained
-from recurzoo.data.sets import ImageData, Split, load_data
+from recurzoo.data.sets import ImageData, Split, load_data, spread
 from recurzoo.models import ZooModel
 from recurzoo.tasks.evaluation import finite, predict
 
@@ -95,8 +95,11 @@ class Classification:
     def targets(self, examples: Split) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(keras.ops.one_hot(examples.labels, len(self.class_names))))
 
-    def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
-        return {f"test_{name}": value for name, value in self._measure(model).items()}
+    def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:
+        test = self.images.test
+        chosen = spread(test.labels, limit)
+        part = test if len(chosen) == len(test) else Split(test.images[chosen], test.labels[chosen])
+        return {f"test_{name}": value for name, value in self._measure(model, part).items()}
 
     def sample(self, recipe: Recipe | None) -> np.ndarray:
         augmentation = Augmentation() if recipe is None else recipe.augmentation
@@ -107,13 +110,13 @@ class Classification:
         test = self.images.test
         return tuple(
             Score(metric=metric, value=finite(value), examples=len(test), fingerprint=test.fingerprint)
-            for metric, value in self._measure(model).items()
+            for metric, value in self._measure(model, test).items()
         )
 
-    def _measure(self, model: keras.Model) -> dict[Metric, float]:
+    def _measure(self, model: keras.Model, test: Split) -> dict[Metric, float]:
         """One view of each test image, not augmented: accuracy, loss in nats, and top-5 accuracy of many classes."""
-        labels = self.images.test.labels
-        logits = predict(model, self.images.test.images).astype("float64")
+        labels = test.labels
+        logits = predict(model, test.images).astype("float64")
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         measured: dict[Metric, float] = {

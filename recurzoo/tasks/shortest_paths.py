@@ -95,7 +95,7 @@ class ShortestPaths:
     def targets(self, examples: Split) -> np.ndarray:
         return examples.labels[..., None].astype("float32")
 
-    def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
+    def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:
         phase = epoch // self.epochs_per_phase + 1
         return {"phase": phase, **{f"test_{name}": value for name, value in self._measure(model, phase).items()}}
 

@@ -48,8 +48,8 @@ class Task(Protocol):
         """What the loss compares the network's outputs with."""
         ...
 
-    def columns(self, model: keras.Model, epoch: int) -> dict[str, float]:
-        """What the log shows of a network after an epoch."""
+    def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:
+        """What the log shows of a network after an epoch, measured on so many test examples."""
         ...
 
     def sample(self, recipe: Recipe | None) -> np.ndarray:

@@ -21,13 +21,15 @@ from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints import folder as checkpoint
-from recurzoo.checkpoints.record import Record, Score, TrainingData, headline
+from recurzoo.checkpoints.record import Parent, Record, Score, TrainingData, headline
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.tasks.task import Task, plan_task
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns, sharing_arrays
-from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
+from recurzoo.training.trainer import Trainer, make_trainer, order_of, train_epoch
+from recurzoo.zoo.deriving import grow
+from recurzoo.zoo.evaluating import model_and_record
 from recurzoo.zoo.loading import create, load
 
 STATE, LOG, COEFFICIENTS = "state.safetensors", "training.csv", "coefficients.safetensors"
@@ -82,15 +84,17 @@ def train(
     if (out / STATE).exists() and not resume:
         raise ValueError(f"There is a run in this folder. Received: {str(out)!r}; resume it, or give another folder")
     task = plan_task(recipe, data)
-    if len(task.examples(0)) < recipe.batch_size:
+    if not len(order_of(recipe, len(task.examples(0)), 0)[0]):
         raise ValueError(
-            f"A batch is at most all {len(task.examples(0))} training images. Received: batch_size={recipe.batch_size}"
+            f"A batch is at most all training images of an epoch, here of {len(task.examples(0))} in all. Received: "
+            f"batch_size={recipe.batch_size}, epoch_examples={recipe.epoch_examples}"
         )
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.
-    precision = _resolve(recipe.precision)
+    precision = resolve_precision(recipe.precision)
     network = _create(recipe, task, precision, any_size=bool(recipe.progressive.sizes))
     shown = _create(recipe, task, precision)
+    parent = _begin(recipe, network)
     fill = 255 * np.array(network.architecture["mean"])
     trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
@@ -114,7 +118,33 @@ def train(
     _show(trainer, shown)
     if recipe.reestimate:
         reestimate_batch_norm(shown, task.sample(recipe))
-    return _store(recipe, task, shown, progress, out)
+    return _store(recipe, task, shown, progress, out, parent)
+
+
+def _begin(recipe: Recipe, network: ZooModel) -> Parent | None:
+    """Give a new network the weights of the checkpoint that the recipe names, if it names one."""
+    if recipe.init is not None and recipe.grow_from is not None:
+        raise ValueError(
+            "A run begins with one checkpoint, as it is or grown. "
+            f"Received: init={recipe.init!r}, grow_from={recipe.grow_from!r}"
+        )
+    name = recipe.init or recipe.grow_from
+    if name is None:
+        return None
+    source, record = model_and_record(name)
+    if recipe.grow_from is not None:
+        source = grow(source, recipe.architecture)
+    elif record.architecture != recipe.architecture:
+        raise ValueError(
+            f"A run begins with the weights of its own architecture, {recipe.architecture}. Received: init={name!r}, "
+            f"of {record.architecture}; give grow_from for a narrower one"
+        )
+    new_head = source.output_shape != network.output_shape
+    values = {weight.path: weight.value for weight in source.weights}
+    for weight in network.weights:
+        if not (new_head and weight.path.startswith("head/")):
+            weight.assign(values[weight.path])
+    return Parent(action="init" if recipe.init else "grow", checkpoint=record.name)
 
 
 def _run_epoch(
@@ -130,9 +160,10 @@ def _run_epoch(
     row = {
         "epoch": epoch + 1,
         "learning_rate": float(trainer.optimizer.learning_rate),
+        **({"image_size": trainer.images.shown[0]} if recipe.progressive.sizes else {}),
         **{f"train_{name}": value for name, value in trained.items()},
-        **task.columns(shown, epoch),
-        "images_per_second": len(examples) / seconds,
+        **task.columns(shown, epoch, recipe.log_examples),
+        "images_per_second": len(order_of(recipe, len(examples), epoch)[0]) / seconds,
         "seconds": time.perf_counter() - start,
         **relaxation_columns(trainer.network),
     }
@@ -162,7 +193,8 @@ def _show(trainer: Trainer, shown: ZooModel) -> None:
         shown.set_weights(trainer.network.get_weights())
 
 
-def _resolve(precision: str) -> str:
+def resolve_precision(precision: str) -> str:
+    """The precision that a run computes in: of `"auto"`, bfloat16 where the machine has it."""
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if computes_in_bfloat16() else "float32"
@@ -180,7 +212,7 @@ def _create(recipe: Recipe, task: Task, precision: str, any_size: bool = False) 
         keras.config.set_dtype_policy(before)
 
 
-def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path) -> Result:
+def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path, parent: Parent | None) -> Result:
     """Write the checkpoint, and measure what was written: the figure in its record is that of the stored file."""
     final = _create(recipe, task, "float32")
     final.set_weights(shown.get_weights())
@@ -197,6 +229,7 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
         ),
         class_names=task.class_names,
         recipe=recipe,
+        parent=parent,
         versions=describe_versions(),
         hardware=describe_hardware(),
         training_seconds=round(progress.seconds, 1),

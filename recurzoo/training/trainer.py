@@ -70,7 +70,7 @@ def make_trainer(
     Returns:
         A compiled `Trainer`.
     """
-    batches = len(images) // recipe.batch_size
+    batches = len(order_of(recipe, len(images), 0)[0]) // recipe.batch_size
     average = WeightAverage(network) if recipe.average.last else None
     trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.progressive), average)
     trainer.compile(
@@ -89,7 +89,7 @@ def make_trainer(
 def train_epoch(
     trainer: Trainer, recipe: Recipe, targets: np.ndarray, epoch: int, callbacks: Any = ()
 ) -> dict[str, float]:
-    """Train for one epoch; the order of the images depends on seed and epoch only.
+    """Train for one epoch; which images, in what order and how augmented, depends on seed and epoch only.
 
     Args:
         trainer: a `Trainer`.
@@ -101,15 +101,13 @@ def train_epoch(
     Returns:
         A dictionary: mean `loss`, and the trainer's metrics, over the augmented images.
     """
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(targets)).astype("int32")
-    # A last, smaller batch would be compiled anew; what it leaves out differs from epoch to epoch.
-    order = order[: len(targets) // recipe.batch_size * recipe.batch_size]
+    order, whole = order_of(recipe, len(targets), epoch)
     if trainer.average is not None:
         averaging = epoch >= round(recipe.epochs * (1 - recipe.average.last))
         trainer.average.decay.assign(recipe.average.decay if averaging else 0.0)
     trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, trainer.images.image_shape[0]))
     history = trainer.fit(
-        trainer.images.draw(order, epoch, recipe.seed),
+        trainer.images.draw(order, whole, recipe.seed),
         targets[order],
         batch_size=recipe.batch_size,
         # So that callbacks are told the epoch of the run.
@@ -120,3 +118,22 @@ def train_epoch(
         callbacks=list(callbacks),
     ).history
     return {name: values[0] for name, values in history.items()}
+
+
+def order_of(recipe: Recipe, count: int, epoch: int) -> tuple[np.ndarray, int]:
+    """Which images an epoch trains, in order.
+
+    Args:
+        recipe: a `Recipe`.
+        count: int, how many training images there are.
+        epoch: int, from 0.
+
+    Returns:
+        An int32 array of whole batches, and the pass over all images that it is a part of, from 0.
+    """
+    parts = 1 if recipe.epoch_examples is None else max(1, count // recipe.epoch_examples)
+    whole, part = divmod(epoch, parts)
+    order = np.array_split(np.random.default_rng([recipe.seed, whole]).permutation(count).astype("int32"), parts)[part]
+    # A last, smaller batch would be compiled anew; what it leaves out differs from pass to pass. All parts are of the
+    # same number of batches.
+    return order[: count // parts // recipe.batch_size * recipe.batch_size], whole

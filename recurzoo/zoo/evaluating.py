@@ -1,17 +1,16 @@
-"""Checkpoints on data: `evaluate`, and `fold` with what it costs."""
+"""Checkpoints on data: `evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from recurzoo.base.records import Report
 from recurzoo.checkpoints.folder import read_record
-from recurzoo.checkpoints.record import Parent, Record, Score
+from recurzoo.checkpoints.record import Record, Score
 from recurzoo.zoo.finding import find_folder
 from recurzoo.zoo.loading import load
 
@@ -70,66 +69,6 @@ def evaluate(model: ZooModel | str | Path, data: str, limit: int | None = None) 
     conditions = [score.condition for score in scores]
     same = tuple(score for score in record.scores if score.condition in conditions)
     return Evaluation(model=record.name, data=task.source, scores=scores, recorded=same)
-
-
-def fold(
-    model: ZooModel | str | Path, threshold: float = 0.9, data: str | tuple[Any, Any] | None = None, **kwargs: Any
-) -> ZooModel:
-    """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
-
-    Args:
-        model: a `ZooModel`, left as it is, or what `recurzoo.load` takes.
-        threshold: float in 0..1, the absolute cosine from which two slots are tied.
-        data: words for a data set, as `evaluate` takes them: then the folded model has the statistics of its training
-            images, and the report says what it scored before, after, and with these statistics. Or a pair of images,
-            pixels in 0..255, and int labels, to measure the accuracy on.
-        **kwargs: with a pair: `train_images` and `batch_size`, see `recurzoo.rewriting.fold`.
-
-    Returns:
-        A new, uncompiled `ZooModel` with a `fold_report`.
-
-    Raises:
-        ValueError: if the threshold is outside 0..1, the model has no stage with several slots, or the data do not fit.
-
-    Example:
-        >>> folded = recurzoo.fold("swrn-22-1-2", threshold=0.8, data="tfds:cifar10")
-        >>> print(folded.fold_report)
-    """
-    from recurzoo import rewriting
-
-    network, record = model_and_record(model)
-    if not isinstance(data, str):
-        return rewriting.fold(network, threshold, data, **kwargs)
-    from recurzoo.tasks.folding import fold_and_measure
-
-    return fold_and_measure(network, record, threshold, data)[0]
-
-
-def fold_checkpoint(name: str, threshold: float, data: str | None, folder_name: str) -> tuple[ZooModel, Record]:
-    """Fold a checkpoint into another one.
-
-    Args:
-        name: what `recurzoo.load` takes.
-        threshold: float in 0..1.
-        data: words for a data set, or None to measure nothing.
-        folder_name: str, of the new checkpoint.
-
-    Returns:
-        The folded model and its record, neither of them stored.
-    """
-    from recurzoo import rewriting
-    from recurzoo.base.environment import describe_versions
-    from recurzoo.tasks.folding import fold_and_measure
-
-    network, record = model_and_record(name)
-    scores: Sequence[Score] = ()
-    if data is None:
-        folded = rewriting.fold(network, threshold)
-    else:
-        folded, scores = fold_and_measure(network, record, threshold, data)
-    parent = Parent(action="fold", checkpoint=record.name, threshold=threshold)
-    changes = {"name": folder_name, "parent": parent, "scores": scores, "versions": describe_versions(), "files": {}}
-    return folded, record.replace(**changes)
 
 
 def model_and_record(model: ZooModel | str | Path) -> tuple[ZooModel, Record]:

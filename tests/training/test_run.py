@@ -9,16 +9,17 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import recurzoo
 from recurzoo.catalog.recipe import load_recipe
 from recurzoo.checkpoints.folder import read_record
 from recurzoo.data.sets import load_data
 from recurzoo.results import verify
-from recurzoo.results.row import row_of
-from recurzoo.training.run import train
+from recurzoo.training.run import resolve_precision, train
 from tests.data.test_sets import write_folder
 
 CHANGES = ["architecture=swrn-16-1-1", "dataset=pets", "image_size=8", "batch_size=3", "epochs=6", "average.last=0.4"]
@@ -72,7 +73,10 @@ def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
     # The mean of a data set that the catalog does not know is measured.
     np.testing.assert_allclose(model.architecture["mean"], images.train.images.mean(axis=(0, 1, 2)) / 255, rtol=1e-6)
     right = model.predict(images.test.images, verbose=0).argmax(axis=1) == images.test.labels
-    assert record.metrics["test_accuracy"] == pytest.approx(right.mean())
+    assert record.headline.value == pytest.approx(right.mean())
+    assert record.headline.fingerprint == images.test.fingerprint
+    assert record.recipe == recipe
+    assert record.precisions == {resolve_precision(recipe.precision): 1}
     with pytest.raises(ValueError, match="resume it, or give another folder"):
         train(recipe, str(data), tmp_path / "run")
     with pytest.raises(ValueError, match="another epochs"):
@@ -96,28 +100,71 @@ def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_pat
 
 def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
     data = write_folder(tmp_path / "pets")
-    changes = [*CHANGES, "epochs=2", "optimizer.learning_rate=1e30", "baseline=wrn-10-1"]
-    result = train(load_recipe("swrn-22-1-2.cifar10.fast", changes), str(data), tmp_path / "run")
-    told = [record.getMessage() for record in caplog.records if record.name == "recurzoo"]
-    # Once for each of the two networks.
-    assert len(told) == 2
-    assert all("diverged: in epoch 1, test_loss" in text and "learning_rate=1e+30" in text for text in told)
-    metrics = read_record(result.folder).metrics
-    for of in ("", "wrn-10-1_"):
-        assert metrics[f"{of}test_loss"] is None
-        assert 0 <= metrics[f"{of}test_accuracy"] <= 1
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2", "optimizer.learning_rate=1e30"])
+    result = train(recipe, str(data), tmp_path / "run")
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "recurzoo"]
+    assert "in epoch 1, test_loss" in warning
+    assert "learning_rate=1e+30" in warning
+    scores = {score.metric: score.value for score in read_record(result.folder).scores}
+    assert scores["loss"] is None
+    assert 0 <= scores["accuracy"] <= 1
     assert np.isnan(float(rows(tmp_path / "run")[-1]["train_loss"]))
-    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["metrics"] == metrics
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["scores"][0]["value"] is None
     assert not any(report.problems for report in verify(result.folder, data=str(data)).checkpoints)
-    assert row_of(read_record(result.folder)).value == metrics["test_accuracy"]
 
 
-def test_a_network_that_cannot_be_built_is_refused_before_its_baseline_trains(tmp_path):
+def test_the_sharing_of_every_epoch_is_kept_and_ships(tmp_path):
+    """Each bank's coefficients, as they were at the start and after each epoch, also over an interruption."""
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "baseline=wrn-10-1", "model.dropuot=0.3"])
-    with pytest.raises(ValueError, match=r"SWRN has no such argument\. Received: dropuot"):
-        train(recipe, str(data), tmp_path / "run")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=3", "architecture=swrn-16-1-2"])
+    train(recipe, str(data), tmp_path / "whole")
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, str(data), tmp_path / "broken", callbacks=[Stop()])
+    result = train(recipe, str(data), tmp_path / "broken", resume=True)
+    kept, whole = (load_file(tmp_path / name / "coefficients.safetensors") for name in ("broken", "whole"))
+    assert sorted(kept) == [f"stage_{number}/bank/coefficients" for number in (1, 2, 3)]
+    banks = {stage.name: stage.banks[0] for stage in recurzoo.load(result.folder).stages}
+    for name, coefficients in kept.items():
+        assert coefficients.shape == (4, 2, 2)
+        np.testing.assert_allclose(coefficients, whole[name], rtol=1e-2, atol=1e-3)
+        # Orthogonal at the start.
+        np.testing.assert_allclose(coefficients[0].T @ coefficients[0], np.eye(2), atol=1e-5)
+        assert banks[name.split("/")[0]].coefficients.shape == (2, 2)
+
+
+def test_images_that_grow_and_statistics_measured_anew(tmp_path):
+    data = write_folder(tmp_path / "pets", size=(16, 16))
+    growing = ["epochs=4", "image_size=16", "progressive.sizes=[8]", "progressive.shares=[0.5]", "reestimate=true"]
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, *growing])
+    result = train(recipe, str(data), tmp_path / "run")
+    assert [int(float(row["image_size"])) for row in rows(tmp_path / "run")] == [8, 8, 16, 16]
+    assert recurzoo.load(result.folder).input_shape == (None, 16, 16, 3)
+
+
+def test_data_that_are_not_what_the_recipe_says_are_refused_before_training(tmp_path):
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", ["architecture=swrn-16-1-1", "image_size=8", "epochs=1"])
+    with pytest.raises(ValueError, match="CIFAR-10"):
+        train(recipe, str(write_folder(tmp_path / "pets")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "-x", ".x", "a b\n", "x" * 100])
+def test_names_that_no_checkpoint_can_have_are_refused_before_training(name):
+    with pytest.raises(ValueError, match="dataset"):
+        load_recipe("swrn-22-1-2.cifar10.fast", [f"dataset={json.dumps(name)}"])
+
+
+def test_precision_by_the_machine(monkeypatch):
+    for can, precision in ((True, "mixed_bfloat16"), (False, "float32")):
+        monkeypatch.setattr("recurzoo.training.run.computes_in_bfloat16", lambda can=can: can)
+        assert resolve_precision("auto") == precision
+        assert resolve_precision("float32") == "float32"
 
 
 def test_jax_trains_without_tensorflow(tmp_path):

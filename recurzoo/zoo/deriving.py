@@ -1,0 +1,127 @@
+"""One checkpoint made from another: `fold` and `grow`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recurzoo.checkpoints.record import Parent, Record, Score
+from recurzoo.zoo.evaluating import model_and_record
+from recurzoo.zoo.loading import create
+
+if TYPE_CHECKING:
+    from recurzoo.models import ZooModel
+
+# What a grown network has of the smaller one's architecture; all else is in its name.
+KEPT = ("num_classes", "input_shape", "mean", "std", "include_top", "pooling")
+
+
+def fold(
+    model: ZooModel | str | Path, threshold: float = 0.9, data: str | tuple[Any, Any] | None = None, **kwargs: Any
+) -> ZooModel:
+    """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
+
+    Args:
+        model: a `ZooModel`, left as it is, or what `recurzoo.load` takes.
+        threshold: float in 0..1, the absolute cosine from which two slots are tied.
+        data: words for a data set, as `evaluate` takes them: then the folded model has the statistics of its training
+            images, and the report says what it scored before, after, and with these statistics. Or a pair of images,
+            pixels in 0..255, and int labels, to measure the accuracy on.
+        **kwargs: with a pair: `train_images` and `batch_size`, see `recurzoo.rewriting.fold`.
+
+    Returns:
+        A new, uncompiled `ZooModel` with a `fold_report`.
+
+    Raises:
+        ValueError: if the threshold is outside 0..1, the model has no stage with several slots, or the data do not fit.
+
+    Example:
+        >>> folded = recurzoo.fold("swrn-22-1-2", threshold=0.8, data="tfds:cifar10")
+        >>> print(folded.fold_report)
+    """
+    from recurzoo import rewriting
+
+    network, record = model_and_record(model)
+    if not isinstance(data, str):
+        return rewriting.fold(network, threshold, data, **kwargs)
+    from recurzoo.tasks.folding import fold_and_measure
+
+    return fold_and_measure(network, record, threshold, data)[0]
+
+
+def fold_checkpoint(name: str, threshold: float, data: str | None, folder_name: str) -> tuple[ZooModel, Record]:
+    """Fold a checkpoint into another one.
+
+    Args:
+        name: what `recurzoo.load` takes.
+        threshold: float in 0..1.
+        data: words for a data set, or None to measure nothing.
+        folder_name: str, of the new checkpoint.
+
+    Returns:
+        The folded model and its record, neither of them stored.
+    """
+    from recurzoo import rewriting
+    from recurzoo.base.environment import describe_versions
+    from recurzoo.tasks.folding import fold_and_measure
+
+    network, record = model_and_record(name)
+    scores: Sequence[Score] = ()
+    if data is None:
+        folded = rewriting.fold(network, threshold)
+    else:
+        folded, scores = fold_and_measure(network, record, threshold, data)
+    parent = Parent(action="fold", checkpoint=record.name, threshold=threshold)
+    changes = {"name": folder_name, "parent": parent, "scores": scores, "versions": describe_versions(), "files": {}}
+    return folded, record.replace(**changes)
+
+
+def grow(model: ZooModel | str | Path, architecture: str, seed: int = 0) -> ZooModel:
+    """Make a wider network of the same family, with the same outputs, for training to go on from.
+
+    Args:
+        model: a `ZooModel`, left as it is, or what `recurzoo.load` takes.
+        architecture: the wider one's name: the same but for its width, a multiple, and more templates.
+        seed: int, of how replicas of a channel share what goes out of it.
+
+    Returns:
+        A new, uncompiled `ZooModel`, whose outputs are those of `model` within 1e-4.
+
+    Raises:
+        ValueError: if the architecture is no wider form of the model's. From width 1 on a Wide ResNet grows none: at
+            other widths its first stage has a shortcut that this one lacks.
+
+    Example:
+        >>> recurzoo.grow("swrn-28-2-2", "swrn-28-10-2")
+    """
+    from recurzoo.rewriting.grow import widen
+
+    network, _ = model_and_record(model)
+    kept = {name: value for name, value in network.architecture.items() if name in KEPT}
+    return widen(network, create(architecture, **kept), seed)
+
+
+def grow_checkpoint(name: str, architecture: str, folder_name: str) -> tuple[ZooModel, Record]:
+    """Grow a checkpoint into another one.
+
+    Args:
+        name: what `recurzoo.load` takes.
+        architecture: the wider one's name.
+        folder_name: str, of the new checkpoint.
+
+    Returns:
+        The wider model and its record, neither of them stored.
+    """
+    from recurzoo.base.environment import describe_versions
+
+    network, record = model_and_record(name)
+    changes = {
+        "name": folder_name,
+        "architecture": architecture,
+        "parent": Parent(action="grow", checkpoint=record.name),
+        "scores": (),
+        "versions": describe_versions(),
+        "files": {},
+    }
+    return grow(network, architecture), record.replace(**changes)
