@@ -49,6 +49,7 @@ class Recipe(FrozenModel):
         precision: `"float32"`, `"mixed_bfloat16"`, or `"auto"`: bfloat16 where the machine computes in it, chosen
             anew at each start of a run. Its state is float32 in any case.
         label_smoothing: in 0..1.
+        logger: `"csv"`, which is written in any case, or `"tensorboard"` for its event files as well.
         steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
         progressive: how the images grow during the run.
         reestimate: whether the statistics of normalisations are measured anew at the end, on training images augmented
@@ -73,6 +74,7 @@ class Recipe(FrozenModel):
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     label_smoothing: Fraction = 0.0
+    logger: Literal["csv", "tensorboard"] = "csv"
     steps_per_execution: Annotated[int, Field(gt=0)] = 1
     augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = SGD()

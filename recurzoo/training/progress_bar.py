@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,8 @@ class ProgressBar:
 
     def __init__(self, epochs: int):
         self.epochs = epochs
+        # Of this session.
+        self.best = 0.0
         console = Console(file=sys.stderr, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # In a log file only the lines are of use.
@@ -35,10 +38,14 @@ class ProgressBar:
         self.bar.stop()
 
     def show(self, row: dict[str, Any]) -> None:
-        """Print the line of an epoch."""
+        """Print the line of an epoch: what was measured, the best so far, and how long the run may still take."""
+        score = next((row[name] for name in ("test_accuracy", "test_f1") if name in row), None)
+        self.best = score if score is not None and not score <= self.best else self.best
+        left = timedelta(seconds=round((self.epochs - row["epoch"]) * row["seconds"]))
         self.bar.console.print(
             f"epoch {row['epoch']:.0f}/{self.epochs}  "
-            f"{_describe(row, 'train')}  {_describe(row, 'test')}  {row['images_per_second']:.0f} images/s",
+            f"{_describe(row, 'train')}  {_describe(row, 'test')}  best {self.best:.2%}  "
+            f"{row['images_per_second']:.0f} images/s, {left} left",
             soft_wrap=True,
         )
 

@@ -101,6 +101,7 @@ def train(
     plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
     progress = load_state(out / STATE, trainer.state, plan) if resume and (out / STATE).exists() else Progress(plan)
     out.mkdir(parents=True, exist_ok=True)
+    board = _tensorboard(out, trainer) if recipe.logger == "tensorboard" else None
     if not progress.sharing:
         progress.add_sharing(sharing_arrays(network))
     while progress.epoch < recipe.epochs:
@@ -110,6 +111,8 @@ def train(
         save_state(out / STATE, trainer.state, progress)
         write_text(out / LOG, progress.csv())
         progress.save_sharing(out / COEFFICIENTS)
+        if board is not None:
+            board.on_epoch_end(progress.epoch - 1, row)
         report(row)
         _warn_of_divergence(progress, recipe)
     # A run that was killed after its last state has an older log, or none.
@@ -119,6 +122,12 @@ def train(
     if recipe.reestimate:
         reestimate_batch_norm(shown, task.sample(recipe))
     return _store(recipe, task, shown, progress, out, parent)
+
+
+def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
+    board = keras.callbacks.TensorBoard(str(out / "tensorboard"), write_graph=False)
+    board.set_model(trainer)
+    return board
 
 
 def _begin(recipe: Recipe, network: ZooModel) -> Parent | None:

@@ -20,6 +20,7 @@ from recurzoo.checkpoints.folder import read_record
 from recurzoo.data.sets import load_data
 from recurzoo.results import verify
 from recurzoo.training.run import resolve_precision, train
+from recurzoo.training.trainer import order_of
 from tests.data.test_sets import write_folder
 
 CHANGES = ["architecture=swrn-16-1-1", "dataset=pets", "image_size=8", "batch_size=3", "epochs=6", "average.last=0.4"]
@@ -145,6 +146,53 @@ def test_images_that_grow_and_statistics_measured_anew(tmp_path):
     result = train(recipe, str(data), tmp_path / "run")
     assert [int(float(row["image_size"])) for row in rows(tmp_path / "run")] == [8, 8, 16, 16]
     assert recurzoo.load(result.folder).input_shape == (None, 16, 16, 3)
+
+
+@pytest.mark.tensorflow
+def test_tensorboard_is_written_where_it_is_asked_for(tmp_path):
+    data = write_folder(tmp_path / "pets")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2", "logger=tensorboard"])
+    train(recipe, str(data), tmp_path / "run")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (folder,) = {path.parent for path in (tmp_path / "run" / "tensorboard").rglob("events.*")}
+    events = EventAccumulator(str(folder)).Reload()
+    assert len(events.Tensors("epoch_test_accuracy")) == 2
+
+
+def test_a_run_begins_with_a_checkpoint_as_it_is_or_grown(tmp_path):
+    data = write_folder(tmp_path / "pets")
+
+    def run(name, architecture, *changes):
+        settings = [*CHANGES, "epochs=1", "average.last=0.0", f"architecture={architecture}", *changes]
+        return train(load_recipe("swrn-22-1-2.cifar10.fast", settings), str(data), tmp_path / name)
+
+    first = run("first", "swrn-16-2-1")
+    # At a rate of nearly nothing a run ends where it began.
+    still = ["optimizer.learning_rate=1e-30", "optimizer.weight_decay=0.0"]
+    again = run("again", "swrn-16-2-1", *still, f"init={first.folder}")
+    record = read_record(again.folder)
+    assert (record.parent.action, record.parent.checkpoint) == ("init", "swrn-16-2-1.pets")
+    values = [
+        {weight.path: keras.ops.convert_to_numpy(weight) for weight in recurzoo.load(run.folder).trainable_weights}
+        for run in (first, again)
+    ]
+    for path, value in values[0].items():
+        np.testing.assert_allclose(values[1][path], value, atol=1e-6)
+    grown = run("grown", "swrn-16-4-2", *still, f"grow_from={first.folder}")
+    assert read_record(grown.folder).parent.action == "grow"
+    with pytest.raises(ValueError, match="swrn-16-4-2"):
+        run("no", "swrn-16-4-2", f"init={first.folder}")
+
+
+def test_parts_of_the_images_are_all_of_them_once_a_pass():
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", ["batch_size=4", "epoch_examples=20"])
+    epochs = [order_of(recipe, 60, epoch) for epoch in range(6)]
+    assert [whole for _, whole in epochs] == [0, 0, 0, 1, 1, 1]
+    for whole in (0, 1):
+        images = np.concatenate([order for order, which in epochs if which == whole])
+        assert sorted(images) == list(range(60))
+    assert not np.array_equal(epochs[0][0], epochs[3][0])
 
 
 def test_data_that_are_not_what_the_recipe_says_are_refused_before_training(tmp_path):
