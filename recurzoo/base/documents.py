@@ -43,7 +43,7 @@ def parse_json(text: str | bytes) -> Any:
 
 def parse_toml(text: str | bytes) -> dict[str, Any]:
     """Read TOML text; as `read_json`, but TOML has infinities and NaN."""
-    return _parse(text, tomllib.loads)
+    return _parse(text, _parse_shallow_toml)
 
 
 def shorten(item: Any, length: int = 80) -> str:
@@ -80,6 +80,13 @@ def _parse(text: str | bytes, parse: Callable[[str], Any]) -> Any:
     if inner:
         raise ValueError("it is nested too deeply")
     return document
+
+
+def _parse_shallow_toml(text: str) -> dict[str, Any]:
+    # The parser keeps every beginning of a dotted key, gigabytes of a long one.
+    if any(line.count(".") > DEEPEST for line in text.splitlines()):
+        raise ValueError("it is nested too deeply")
+    return tomllib.loads(text)
 
 
 def _parts(item: dict[str, Any] | list[Any]) -> list[Any]:

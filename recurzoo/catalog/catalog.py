@@ -1,15 +1,17 @@
-"""The catalog: known architectures, the papers' figures, data sets, recipes' names; TOML files of the package."""
+"""The catalog: known architectures, the papers' figures, data sets, tables of recipes; TOML files of the package."""
 
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from recurzoo.base.documents import read_toml
 from recurzoo.catalog.facts import ArchitectureFacts, DatasetFacts, FamilyFacts, Figure
 from recurzoo.catalog.names import FAMILIES, Architecture, parse
+from recurzoo.families.channel_statistics import BY_DATASET
 
 
 @functools.cache
@@ -20,7 +22,10 @@ def families() -> dict[str, FamilyFacts]:
 
 @functools.cache
 def _datasets() -> dict[str, DatasetFacts]:
-    return {name: DatasetFacts.from_dict(facts) for name, facts in _read("catalog", "datasets.toml").items()}
+    return {
+        name: DatasetFacts.from_dict({**facts, **(BY_DATASET[name]._asdict() if name in BY_DATASET else {})})
+        for name, facts in _read("catalog", "datasets.toml").items()
+    }
 
 
 def _read(*place: str) -> dict[str, Any]:
@@ -84,14 +89,24 @@ def dataset_facts(name: str) -> DatasetFacts | None:
     return _datasets().get(name)
 
 
-def recipes_folder() -> Traversable:
-    """Where the recipes lie that ship with the package."""
-    return resources.files("recurzoo").joinpath("training", "recipes")
+@functools.cache
+def recipe_tables() -> dict[str, dict[str, Any]]:
+    """The tables of all recipes that ship, as they stand in the families' files and in `recipes.toml`, by name.
+
+    In a table's heading, braces list what it is for: `"rc-{1,2}.cifar10.paper"` is two recipes. What begins with an
+    underscore is no recipe but what several have in common.
+    """
+    tables = dict(_read("catalog", "recipes.toml"))
+    for family in families().values():
+        for heading, table in family.recipes.items():
+            # Every second part stood in braces.
+            parts = re.split(r"{(.*?)}", heading)
+            choices = [part.split(",") if number % 2 else [part] for number, part in enumerate(parts)]
+            tables |= {"".join(words): table for words in itertools.product(*choices)}
+    return tables
 
 
 def recipe_names(architecture: str | None = None) -> tuple[str, ...]:
     """The names of the recipes that ship with the package, of all or of those for an architecture, sorted."""
-    names = [file.name.removesuffix(".toml") for file in recipes_folder().iterdir() if file.name.endswith(".toml")]
-    # What begins with an underscore is no recipe but the common ground of several.
-    recipes = sorted(name for name in names if not name.startswith("_"))
-    return tuple(name for name in recipes if architecture is None or name.startswith(f"{architecture}."))
+    names = sorted(name for name in recipe_tables() if not name.startswith("_"))
+    return tuple(name for name in names if architecture is None or name.startswith(f"{architecture}."))

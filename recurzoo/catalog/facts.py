@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from recurzoo.base.records import FrozenModel
 
@@ -60,12 +60,13 @@ class FigureTable(FrozenModel):
 
 
 class FamilyFacts(FrozenModel):
-    """A family's file in the catalog."""
+    """A family's file, its recipes as `recurzoo.catalog.recipe` reads them."""
 
     default_tag: str
     paper: Paper
     architectures: dict[str, ArchitectureFacts]
     figures: tuple[FigureTable, ...] = ()
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class DatasetFacts(FrozenModel):

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from recurzoo.base.documents import shorten
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.families.frnn.names import FRNN
 from recurzoo.families.grammar import Architecture
@@ -16,6 +17,8 @@ from recurzoo.families.scnn.names import SCNN
 from recurzoo.families.swrn.names import SWRN
 
 FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN)
+# Characters of a name: more than any network needs.
+LONGEST = 100
 
 
 def parse(name: str, known: Iterable[str] = ()) -> Architecture:
@@ -31,9 +34,17 @@ def parse(name: str, known: Iterable[str] = ()) -> Architecture:
     Raises:
         UnknownNameError: if no network has this name; a ValueError.
     """
+    if len(name) > LONGEST:
+        raise UnknownNameError(f"A name has at most {LONGEST} characters. Received: {shorten(name)}")
     for family in FAMILIES:
         if match := family.pattern.fullmatch(name):
-            return Architecture(name, family.name, *family.read(match))
+            try:
+                return Architecture(name, family.name, *family.read(match))
+            except UnknownNameError:
+                raise
+            except ValueError as error:
+                # What the class says to these arguments.
+                raise UnknownNameError(f"{error}, from the name {name!r}") from None
     near = difflib.get_close_matches(name, list(known), n=3)
     advice = f"did you mean {' or '.join(near)}?" if near else f"names are {'; '.join(f.form for f in FAMILIES)}"
     raise UnknownNameError(f"No architecture has this name. Received: {name!r}; {advice}")

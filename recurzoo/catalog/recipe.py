@@ -1,17 +1,19 @@
-"""Recipes: everything a training run is, but for its data, as a frozen value read from TOML."""
+"""Recipes: everything a training run is, but for its data, as a frozen value read from TOML or from a record."""
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from recurzoo.base.documents import one_line, parse_toml, read_toml, shorten
+from recurzoo.base.documents import one_line, parse_toml, read_json, read_toml, shorten
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.base.records import FrozenModel
-from recurzoo.catalog.catalog import recipe_names, recipes_folder
+from recurzoo.catalog.catalog import recipe_names, recipe_tables
 from recurzoo.catalog.settings import (
     KINDS,
     SGD,
@@ -26,6 +28,8 @@ from recurzoo.catalog.settings import (
     WeightAverage,
 )
 
+# Of a change to a recipe, and of its dotted key: more than any setting needs.
+MOST_CHARACTERS, MOST_WORDS = 1000, 5
 Words = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -88,14 +92,31 @@ class Recipe(FrozenModel):
     data_license: Words | None = None
 
 
-def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
-    """Read a recipe.
-
-    A recipe's TOML may name another as its `base`, whose settings it changes. `architecture` and `dataset` default to
-    the first two words of the name.
+def recipes(pattern: str = "*") -> list[Recipe]:
+    """The recipes that ship with the package.
 
     Args:
-        name: of a recipe in the package, or the path of a TOML file.
+        pattern: of their names, with the wildcards `*` and `?`.
+
+    Returns:
+        A list of `Recipe`s, sorted by name.
+
+    Example:
+        >>> [recipe.name for recipe in recurzoo.recipes("rc-4.*.paper")]
+        ['rc-4.cifar10.paper', 'rc-4.cifar100.paper']
+    """
+    return [load_recipe(name) for name in recipe_names() if fnmatch.fnmatchcase(name, pattern)]
+
+
+def load_recipe(name: str, changes: Sequence[str] | None = None) -> Recipe:
+    """Read a recipe.
+
+    A recipe's table may name another recipe, or a TOML file, as its `base`, whose settings it changes. `architecture`
+    and `dataset` default to the first two words of the name.
+
+    Args:
+        name: of a recipe in the package; or the path of a TOML file, or of a checkpoint's `record.json`, which holds
+            the recipe that the checkpoint was trained by.
         changes: strings `KEY=VALUE`; keys of tables are dotted (`optimizer.learning_rate=0.2`), values are TOML, and
             what is not TOML is a string.
 
@@ -106,19 +127,26 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         UnknownNameError: if there is no such recipe; a ValueError.
         ValueError: if it is not well-formed.
     """
-    shipped = name in recipe_names()
-    if not shipped and not _is_file(name):
+    if name in recipe_names():
+        table = _resolve(name)
+    elif not _is_file(name):
         near = difflib.get_close_matches(name, recipe_names(), n=3, cutoff=0.3)
-        known = f"a recipe such as {', '.join(near)}" if near else "one of those that recurzoo info ARCHITECTURE names"
-        raise UnknownNameError(f"There is no such recipe. Received: {name!r}; give a TOML file or {known}")
-    table = _read(name)
-    if not shipped:
+        known = f"a recipe such as {', '.join(near)}" if near else "one of those that `recurzoo recipes` lists"
+        raise UnknownNameError(
+            f"There is no such recipe. Received: {shorten(name)}; give {known}, a TOML file or a record.json"
+        )
+    elif name.endswith(".json"):
+        table = _of_record(name)
+        name = str(table.get("name", ""))
+    else:
+        table = _resolve(name)
         name = Path(name).stem
     words = name.split(".")
     if len(words) > 2:
         table = {"architecture": words[0], "dataset": words[1], **table}
-    for change in changes or []:
-        _apply(table, change)
+    # A kind before the settings that it has.
+    for change in sorted(changes or (), key=lambda change: not _dotted_key(change).endswith(".kind")):
+        table = _merge(table, _parse_change(change))
     try:
         return Recipe(**{**table, "name": name})
     except ValidationError as error:
@@ -126,7 +154,7 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
         # Of a table of several kinds Pydantic also says which one it read.
         where = ".".join(str(part) for part in first["loc"] if part not in KINDS)
         raise ValueError(
-            f"Recipe {name!r} is not well-formed at {shorten(where)}: {first['msg']}. "
+            f"Recipe {shorten(name)} is not well-formed at {shorten(where)}: {first['msg']}. "
             f"Received: {shorten(first['input'])}"
         ) from None
 
@@ -134,54 +162,73 @@ def load_recipe(name: str, changes: list[str] | None = None) -> Recipe:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except OSError:
+    except (OSError, ValueError):
         # A name that no file system takes.
         return False
 
 
-def _read(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
-    shipped = recipes_folder().joinpath(f"{name}.toml")
+def _of_record(name: str) -> dict[str, Any]:
     try:
-        table = read_toml(shipped if shipped.is_file() else Path(name))
+        record = read_json(Path(name))
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"This recipe is not TOML that can be read. Received: {shorten(name)}: {one_line(str(error))}"
+            f"This record is not JSON that can be read. Received: {shorten(name)}: {one_line(str(error))}"
         ) from None
-    base = table.pop("base", None)
+    recipe = record.get("recipe") if isinstance(record, dict) else None
+    if not isinstance(recipe, dict):
+        raise ValueError(f"This record names no recipe. Received: {shorten(name)}")
+    return recipe
+
+
+def _resolve(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The table of a recipe or a base of the package, or of a TOML file, laid over those that it is based on."""
+    table = recipe_tables().get(name)
+    if table is None:
+        try:
+            if not _is_file(name):
+                raise ValueError("there is no such file")
+            table = read_toml(Path(name))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"This recipe is not TOML that can be read. Received: {shorten(name)}: {one_line(str(error))}"
+            ) from None
+    base, own = table.get("base"), {key: item for key, item in table.items() if key != "base"}
     if base is None:
-        return table
+        return own
     if not isinstance(base, str) or base in (*readers, name):
         raise ValueError(
             f"A recipe's base is the name of another recipe, which is not based on this one. Received: {shorten(base)} "
             f"in {shorten(name)}"
         )
-    return _merged(_read(base, (*readers, name)), table)
+    return _merge(_resolve(base, (*readers, name)), own)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    both = {**base, **changes}
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """One table laid over another, and so the tables in them; but one of another `kind` has other settings."""
+    merged = {**base, **changes}
     for key in base.keys() & changes.keys():
         before, after = base[key], changes[key]
-        # A table of another kind has other settings.
         if isinstance(before, dict) and isinstance(after, dict) and after.get("kind") in (None, before.get("kind")):
-            both[key] = {**base[key], **changes[key]}
-    return both
+            merged[key] = _merge(before, after)
+    return merged
 
 
-def _apply(table: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    if not equals:
-        raise ValueError(f"A change to a recipe reads KEY=VALUE. Received: {change!r}")
+def _dotted_key(change: str) -> str:
+    return change.partition("=")[0].strip()
+
+
+def _parse_change(change: str) -> dict[str, Any]:
+    """`"optimizer.learning_rate=0.2"` as `{"optimizer": {"learning_rate": 0.2}}`."""
+    words, (_, equals, text) = _dotted_key(change).split("."), change.partition("=")
+    if not equals or len(change) > MOST_CHARACTERS or len(words) > MOST_WORDS:
+        raise ValueError(
+            f"A change to a recipe reads KEY=VALUE, of at most {MOST_CHARACTERS} characters, and at most {MOST_WORDS} "
+            f"words in a dotted key. Received: {shorten(change)}"
+        )
     try:
         value = parse_toml(f"value = {text}")["value"]
     except ValueError:
         value = text
-    *parents, last = key.strip().split(".")
-    for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
-            raise ValueError(f"{parent!r} is no table of a recipe. Received: {change!r}")
-    if last == "kind" and table.get("kind") != value:
-        # A table of another kind has other settings.
-        table.clear()
-    table[last] = value
+    for word in reversed(words):
+        value = {word: value}
+    return value

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import keras
 
-from recurzoo.families.channel_statistics import CIFAR10_MEAN, CIFAR10_STD
+from recurzoo.families.channel_statistics import CIFAR10
 from recurzoo.layers import Stage, StateGraph
 from recurzoo.layers.initializers import he_normal
 from recurzoo.sharing import Sharing
@@ -56,8 +56,8 @@ class ZooModel(keras.Model):
     def begin(
         self,
         input_shape: Sequence[int | None],
-        mean: Sequence[float] = CIFAR10_MEAN,
-        std: Sequence[float] = CIFAR10_STD,
+        mean: Sequence[float] = CIFAR10.mean,
+        std: Sequence[float] = CIFAR10.std,
         include_top: bool = True,
         pooling: Literal["avg", "max"] | None = None,
         sharing: Mapping[str, Sharing | tuple[Sharing, ...]] | None = None,

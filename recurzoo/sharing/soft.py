@@ -45,13 +45,6 @@ class SoftSharing(Sharing):
         return SoftBank(self, slots, kernel_shape, **kwargs)
 
 
-def can_share(slots: int, num_templates: Any) -> bool:
-    """Whether convolutions can share so many templates: as `soft_or_untied` takes them, at most one a convolution."""
-    if num_templates == "all":
-        num_templates = slots
-    return num_templates is None or (isinstance(num_templates, int) and 1 <= num_templates <= slots)
-
-
 def soft_or_untied(slots: int, num_templates: int | Literal["all"] | None, recurrence: float = 0.0) -> Sharing:
     """The sharing that a number of templates stands for.
 

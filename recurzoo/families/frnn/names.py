@@ -1,20 +1,45 @@
-"""Names of networks of states: `frnn-3-t5`, `frnn-3-adjacent-t10-w8`, `multi-state-resnet-2-t13-independent`."""
+"""Networks of states: which there are, and their names `frnn-3-t5`, `multi-state-resnet-2-t13-independent`, ..."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from recurzoo.base.errors import UnknownNameError
-from recurzoo.families.grammar import NUMBER, Family, Reading
-from recurzoo.families.grammar_width import WIDTH_SUFFIX, read_width, write_width
+from recurzoo.families.grammar import NUMBER, WIDTH_SUFFIX, Family, Reading, is_count, read_width, write_width
 
 # Width of the first state, by the number of states.
 FRNN_WIDTHS = {2: 64, 3: 64, 4: 8}
 RESNET_WIDTHS = {2: 64, 3: 64, 4: 64}
 AFFINE = {True: "shared_affine", False: "no_affine"}
+
+
+Prenet = Literal[1, 3, "imagenet"]
+
+
+def count_updates(
+    states: Sequence[Sequence[int]], edges: Any, readout: int, schedule: Any, prenet: Any, input_time: int = 1
+) -> int:
+    """How many updates there are before the readout.
+
+    Of other edges than `"full"` and `"adjacent"`, and of schedules, the graph finds out whether the last state is
+    reached.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+    if prenet not in get_args(Prenet):
+        raise ValueError(f"A pre-net is one of {get_args(Prenet)}. Received: prenet={prenet!r}")
+    if not states or not all(len(state) == 2 and all(map(is_count, state)) for state in states):
+        raise ValueError(f"Each state has a size and a width of at least 1. Received: states={states}")
+    soonest = input_time + (max(1, len(states) - 1) if edges == "adjacent" else 1)
+    if schedule is None and readout < soonest:
+        raise ValueError(
+            f"Nothing reaches the last of {len(states)} states before t = {soonest}. Received: readout={readout}"
+        )
+    return readout - input_time
 
 
 def _read(match: re.Match[str]) -> Reading:
@@ -24,22 +49,23 @@ def _read(match: re.Match[str]) -> Reading:
         raise UnknownNameError(f"Two states are always adjacent. Received: {name!r}; leave -adjacent out")
     imagenet = resnet and count == 4
     size = 56 if imagenet else 32
-    arguments = {
+    graph: dict[str, Any] = {
         "states": tuple((size >> level, width << level) for level in range(count)),
         "edges": "adjacent" if match["adjacent"] else "full",
         "readout": readout,
         "schedule": _resnet(name, count, readout) if resnet else None,
+        "prenet": "imagenet" if imagenet else 1 if count == 2 or resnet else 3,
+    }
+    updates = count_updates(**graph)
+    arguments = {
+        **graph,
         "combine": "sum" if resnet else "mean",
         "weights": "independent" if match["independent"] else "shared",
         "normalization": AFFINE[not match["no_affine"]],
-        "prenet": "imagenet" if imagenet else 1 if count == 2 or resnet else 3,
     }
-    soonest = count if match["adjacent"] else 2
-    if readout < soonest:
-        raise UnknownNameError(f"Nothing reaches the last state before t = {soonest}. Received: {name!r}")
-    words = f"hard: each transition has one set of kernels for all of {readout - 1} updates"
+    words = f"hard: each transition has one set of kernels for all of {updates} updates"
     if match["independent"]:
-        words = f"none: each transition has kernels of its own at each of {readout - 1} updates"
+        words = f"none: each transition has kernels of its own at each of {updates} updates"
     return Reading("recurzoo.families.frnn.network:FRNN", arguments, words)
 
 
@@ -67,10 +93,10 @@ def _write(model: str, arguments: Mapping[str, Any]) -> str | None:
     # Most graphs have no name: it must say all there is to say.
     match = FRNN.pattern.fullmatch(name)
     try:
-        said = _read(match).arguments if match else {}
-    except UnknownNameError:
+        named = _read(match).arguments if match else {}
+    except ValueError:
         return None
-    return name if said and _plain(said) == _plain({key: arguments[key] for key in said}) else None
+    return name if named and _plain(named) == _plain({key: arguments[key] for key in named}) else None
 
 
 def _plain(arguments: Mapping[str, Any]) -> Any:

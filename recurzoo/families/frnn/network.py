@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import keras
 from keras import layers
 
 from recurzoo.families.base import ZooModel
-from recurzoo.families.channel_statistics import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD
+from recurzoo.families.channel_statistics import CIFAR10, IMAGENET
+from recurzoo.families.frnn.names import Prenet, count_updates
 from recurzoo.families.frnn.readout import copy_lasting_weights, lasting_sharing
 from recurzoo.families.stems import convolutions, imagenet_stem
 from recurzoo.layers import StepNormalization
@@ -17,10 +18,9 @@ from recurzoo.layers.state_graph import Combine, Weights
 from recurzoo.layers.step_normalization import Normalization
 from recurzoo.layers.transitions import active_updates, allowed_edges, fit_schedule
 
-Prenet = Literal[1, 3, "imagenet"]
 DEFAULTS = {
-    "cifar10": ((32, 32, 3), 10, CIFAR10_MEAN, CIFAR10_STD),
-    "imagenet": ((224, 224, 3), 1000, IMAGENET_MEAN, IMAGENET_STD),
+    "cifar10": ((32, 32, 3), 10, CIFAR10),
+    "imagenet": ((224, 224, 3), 1000, IMAGENET),
 }
 
 
@@ -67,16 +67,14 @@ class FRNN(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if prenet not in get_args(Prenet):
-            raise ValueError(f"A pre-net is one of {get_args(Prenet)}. Received: prenet={prenet!r}")
-        updates = readout - input_time
+        updates = count_updates(states, edges, readout, schedule, prenet, input_time)
         allowed = allowed_edges(len(states), edges, schedule, updates)
-        size, classes, mean, std = DEFAULTS["imagenet" if prenet == "imagenet" else "cifar10"]
+        size, classes, statistics = DEFAULTS["imagenet" if prenet == "imagenet" else "cifar10"]
         self._architecture.update(input_shape=input_shape or size, num_classes=num_classes or classes)
         if schedule is not None:
             self._architecture["schedule"] = fit_schedule(schedule, len(states), updates)
 
-        x = self.begin(input_shape or size, **{"mean": mean, "std": std, **kwargs})
+        x = self.begin(input_shape or size, **{**statistics._asdict(), **kwargs})
         width = int(states[0][1])
         x = imagenet_stem(x, width) if prenet == "imagenet" else convolutions(x, prenet, width, name="prenet")
         x = self.state_graph(states, allowed, combine=combine, weights=weights, normalization=normalization)(x)

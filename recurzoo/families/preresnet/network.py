@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from recurzoo.families.base import ZooModel
+from recurzoo.families.preresnet.names import count_blocks
 from recurzoo.families.stems import convolution
 from recurzoo.layers import PreActivationBlock, StepNormalization
 from recurzoo.layers.initializers import RowConstant
@@ -58,28 +59,7 @@ class PreActivationResNet(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        whole = isinstance(depth, int) and isinstance(width, int)
-        if not whole or (depth - 2) % 6 or depth < 8 or width < 1:
-            raise ValueError(
-                "A pre-activation ResNet has a depth of 8, 14, 20, 26, ... and a width of at least 1. "
-                f"Received: depth={depth}, width={width}"
-            )
-        blocks = (depth - 2) // 6
-        if unshared is not None and not (isinstance(unshared, int) and 1 <= unshared < blocks):
-            raise ValueError(
-                f"At depth {depth}, 1 to {blocks - 1} of a stage's {blocks} blocks can stay unshared. "
-                f"Received: unshared={unshared!r}"
-            )
-        if normalization not in ("independent", "shared"):
-            raise ValueError(
-                'A shared block\'s normalisation is "independent" or "shared". '
-                f"Received: normalization={normalization!r}"
-            )
-        if extra_steps < 0 or (extra_steps and blocks == 1):
-            raise ValueError(
-                "A last block that keeps the shape can be repeated, from depth 14 on, zero times or more. "
-                f"Received: extra_steps={extra_steps}, depth={depth}"
-            )
+        blocks = count_blocks(depth, unshared, normalization, width, extra_steps)
 
         def stage(channels: int, steps: int, own: int, name: str) -> keras.Layer:
             # The shared block is the one after the first `own`: for kernels, biases and, naively, normalisations.

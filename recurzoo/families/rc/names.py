@@ -1,32 +1,52 @@
-"""Names of recurrent convolutions: `rc-4`, `rc-4-w16`, `rc-4-shared-bn`, and their untied twins, `rc-resnet-18`."""
+"""Recurrent convolutions: which there are, and their names `rc-4`, `rc-4-w16`, `rc-4-shared-bn`, `rc-resnet-18`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from recurzoo.base.errors import UnknownNameError
-from recurzoo.families.grammar import NOTHING_SHARED, NUMBER, Family, Reading
-from recurzoo.families.grammar_width import WIDTH_SUFFIX, read_width, write_width
+from recurzoo.families.grammar import (
+    NOTHING_SHARED,
+    NUMBER,
+    WIDTH_SUFFIX,
+    Family,
+    Reading,
+    is_count,
+    read_width,
+    write_width,
+)
 
 WIDTH = 64
+RCNormalization = Literal["independent", "shared", "none"]
 NORMALIZATIONS = {None: "independent", "shared": "shared", "no": "none"}
 
 
+def check(steps: int, width: int, normalization: str) -> None:
+    """Raise a ValueError if no such network exists."""
+    if not is_count(steps) or not is_count(width):
+        raise ValueError(
+            f"An RC network has at least one step and a width of at least 1. Received: steps={steps}, width={width}"
+        )
+    if normalization not in get_args(RCNormalization):
+        raise ValueError(
+            f"The steps' normalization is one of {get_args(RCNormalization)}. Received: normalization={normalization!r}"
+        )
+
+
 def _read(match: re.Match[str]) -> Reading:
-    recurrent = match["depth"] is None
-    width = read_width(match, WIDTH)
+    recurrent, width = match["depth"] is None, read_width(match, WIDTH)
     # Stem and head, and two convolutions a step in two cells.
-    steps = int(match["steps"]) if recurrent else (int(match["depth"]) - 2) // 4
-    if not recurrent and (int(match["depth"]) < 6 or (int(match["depth"]) - 2) % 4):
+    steps, rest = (int(match["steps"]), 0) if recurrent else divmod(int(match["depth"]) - 2, 4)
+    if rest:
         raise UnknownNameError(f"An untied RC network has a depth of 6, 10, 14, 18, ... Received: {match[0]!r}")
-    if steps < 1:
-        raise UnknownNameError(f"An RC network has at least one step. Received: {match[0]!r}")
+    normalization = NORMALIZATIONS[match["normalization"]]
+    check(steps, width, normalization)
     arguments = {
         "steps": steps,
         "width": width,
-        "normalization": NORMALIZATIONS[match["normalization"]],
+        "normalization": normalization,
         "recurrent": recurrent,
         "pre_activation": match["preact"] is not None,
     }

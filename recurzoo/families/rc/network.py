@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 from keras import layers
 
 from recurzoo.families.base import ZooModel
+from recurzoo.families.rc.names import RCNormalization, check
 from recurzoo.families.stems import convolution
 from recurzoo.layers import InvertibleDownsampling, PostActivationBlock, PreActivationBlock, StepNormalization
 from recurzoo.sharing import tied, untied
-
-RCNormalization = Literal["independent", "shared", "none"]
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -49,15 +48,7 @@ class RC(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if not isinstance(steps, int) or not isinstance(width, int) or steps < 1 or width < 1:
-            raise ValueError(
-                f"An RC network has at least one step and one channel. Received: steps={steps}, width={width}"
-            )
-        if normalization not in get_args(RCNormalization):
-            raise ValueError(
-                f"The steps' normalisation is one of {get_args(RCNormalization)}. "
-                f"Received: normalization={normalization!r}"
-            )
+        check(steps, width, normalization)
         block = PreActivationBlock if pre_activation else PostActivationBlock
         sharing = tied(steps) if recurrent else untied(steps)
 

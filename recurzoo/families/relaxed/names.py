@@ -1,15 +1,41 @@
-"""Names of ResNets with relaxed sharing and their baselines: `resnet-110`, `resnet-110-relaxed-all`, `resnet-12`."""
+"""ResNets with relaxed sharing and their baselines: which there are, and their names `resnet-110-relaxed-all`, ..."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from recurzoo.base.errors import UnknownNameError
-from recurzoo.families.grammar import NOTHING_SHARED, NUMBER, Family, Reading
+from recurzoo.families.grammar import NOTHING_SHARED, NUMBER, Family, Reading, is_count
 
 SMALLEST = 12
+Method = Literal["none", "raw", "relaxed", "minimal"]
+Levels = Literal["middle", "all"]
+
+
+def count_blocks(blocks: Sequence[int], method: str, levels: str) -> tuple[int, ...]:
+    """The blocks that each level really has but for padding blocks: one, where the method is minimal.
+
+    Raises:
+        ValueError: if no such network exists.
+    """
+    if method not in get_args(Method) or levels not in get_args(Levels):
+        raise ValueError(
+            f"A method is one of {get_args(Method)}, on levels {get_args(Levels)}. "
+            f"Received: method={method!r}, levels={levels!r}"
+        )
+    if len(blocks) != 3 or not all(map(is_count, blocks)):
+        raise ValueError(f"Each of three levels has at least one block. Received: blocks={tuple(blocks)}")
+    chosen = [method if holds(levels, index) else "none" for index in range(3)]
+    if any(one in ("raw", "relaxed") and count < 2 for one, count in zip(chosen, blocks, strict=True)):
+        raise ValueError(f"Sharing takes at least two blocks a level. Received: blocks={tuple(blocks)}")
+    return tuple(1 if one == "minimal" else count for one, count in zip(chosen, blocks, strict=True))
+
+
+def holds(levels: str, index: int) -> bool:
+    """Whether a method holds in the level of this number, counted from 0."""
+    return levels == "all" or index == 1
 
 
 def _blocks(depth: int) -> tuple[int, int, int] | None:
@@ -21,17 +47,17 @@ def _blocks(depth: int) -> tuple[int, int, int] | None:
 
 
 def _read(match: re.Match[str]) -> Reading:
-    name, depth, method = match[0], int(match["depth"]), match["method"] or "none"
+    name, depth, method, levels = match[0], int(match["depth"]), match["method"] or "none", match["levels"] or "all"
     blocks = _blocks(depth)
     if blocks is None:
         raise UnknownNameError(f"A ResNet has a depth of 12, 14, 18, 20, 24, 26, ... Received: {name!r}")
-    levels = match["levels"] or "all"
     if method == "minimal" and levels == "all":
         raise UnknownNameError(
             f"Minimal on all levels is the same network at every depth. Received: {name!r}; name it resnet-{SMALLEST}"
         )
-    if method != "none" and blocks[1] < 2:
+    if method == "minimal" and blocks[1] == 1:
         raise UnknownNameError(f"At depth {depth} the middle level has one block already. Received: {name!r}")
+    count_blocks(blocks, method, levels)
     where = "the middle level" if levels == "middle" else "each level"
     words = {
         "none": NOTHING_SHARED,
@@ -48,8 +74,7 @@ def _write(model: str, arguments: Mapping[str, Any]) -> str | None:
         return None
     blocks, method, levels = tuple(arguments["blocks"]), arguments["method"], arguments["levels"]
     if method == "minimal":
-        blocks = (1, 1, 1) if levels == "all" else (blocks[0], 1, blocks[2])
-        method = "none"
+        blocks, method = (1, 1, 1) if levels == "all" else (blocks[0], 1, blocks[2]), "none"
     for middle, suffix in ((blocks[1], ""), (blocks[2], "-minimal-middle")):
         depth = 2 * (blocks[0] + middle + blocks[2]) + 6
         if _blocks(depth) == (blocks[0], middle, blocks[2]) and (not suffix or (blocks[1] == 1 and method == "none")):

@@ -4,17 +4,17 @@ Models")."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import keras
 from keras import layers
 
 from recurzoo.families.base import ZooModel
+from recurzoo.families.relaxed.names import Levels, Method, count_blocks, holds
 from recurzoo.families.stems import convolution
 from recurzoo.layers import PostActivationBlock, StepNormalization, linear_death_rates
 from recurzoo.sharing import RelaxedSharing, Sharing, tied, untied
 
-Method = Literal["none", "raw", "relaxed", "minimal"]
 CHANNELS = (16, 32, 64)
 
 
@@ -46,7 +46,7 @@ class RelaxedResNet(ZooModel):
         self,
         blocks: Sequence[int] = (18, 17, 17),
         method: Method = "none",
-        levels: Literal["middle", "all"] = "all",
+        levels: Levels = "all",
         death_rate: float = 0.0,
         num_classes: int = 10,
         input_shape: tuple[int | None, ...] = (32, 32, 3),
@@ -69,30 +69,7 @@ class RelaxedResNet(ZooModel):
         for index, steps in enumerate(counts):
             if index:
                 x = level(x, index, 1, untied(1), f"level_{index + 1}_padding", strides=2, shortcut="padding")
-            chosen = method if _holds(levels, index) else "none"
+            chosen = method if holds(levels, index) else "none"
             sharing = {"raw": tied(steps), "relaxed": RelaxedSharing()}.get(chosen, untied(steps))
             x = level(x, index, steps, sharing, f"level_{index + 1}")
         self.finish(x, num_classes, name)
-
-
-def count_blocks(blocks: Sequence[int], method: str, levels: str) -> tuple[int, ...]:
-    """The blocks that each level really has: one, where the method is minimal.
-
-    Raises:
-        ValueError: if the words are wrong, or there is nothing to share.
-    """
-    if method not in get_args(Method) or levels not in ("middle", "all"):
-        raise ValueError(
-            f'A method is one of {get_args(Method)}, on levels "middle" or "all". '
-            f"Received: method={method!r}, levels={levels!r}"
-        )
-    if len(blocks) != 3 or not all(isinstance(count, int) and count >= 1 for count in blocks):
-        raise ValueError(f"Each of three levels has at least one block. Received: blocks={tuple(blocks)}")
-    held = [_holds(levels, index) and method != "none" for index in range(3)]
-    if method in ("raw", "relaxed") and any(count < 2 for count, shared in zip(blocks, held, strict=True) if shared):
-        raise ValueError(f"Sharing takes at least two blocks a level. Received: blocks={tuple(blocks)}")
-    return tuple(1 if method == "minimal" and shared else count for count, shared in zip(blocks, held, strict=True))
-
-
-def _holds(levels: str, index: int) -> bool:
-    return levels == "all" or index == 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
 from recurzoo.families.base import ZooModel
+from recurzoo.families.grammar import Templates
+from recurzoo.families.scnn.names import WIDTH, check
 from recurzoo.families.stems import convolution
 from recurzoo.layers import ConvolutionBlock
-from recurzoo.sharing.soft import can_share, soft_or_untied
+from recurzoo.sharing.soft import soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -39,19 +41,15 @@ class SCNN(ZooModel):
     def __init__(
         self,
         depth: int = 20,
-        num_templates: int | Literal["all"] | None = "all",
+        num_templates: Templates = "all",
         recurrence: float = 0.0,
-        width: int = 32,
+        width: int = WIDTH,
         num_classes: int = 1,
         input_shape: tuple[int | None, ...] = (32, 32, 2),
         name: str | None = None,
         **kwargs: Any,
     ):
-        if depth < 1 or not can_share(depth, num_templates):
-            raise ValueError(
-                "An SCNN has at least one 3x3 convolution, and at most one template a convolution. "
-                f"Received: depth={depth}, num_templates={num_templates!r}"
-            )
+        check(depth, num_templates, width)
         channels = input_shape[-1] or 0
         x = self.begin(input_shape, **{"mean": (0.0,) * channels, "std": (1.0,) * channels, **kwargs})
         x = convolution(x, width, kernel_size=1, use_bias=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
 from recurzoo.families.base import ZooModel
-from recurzoo.families.channel_statistics import IMAGENET_MEAN, IMAGENET_STD
+from recurzoo.families.channel_statistics import IMAGENET
+from recurzoo.families.grammar import Templates
 from recurzoo.families.stems import imagenet_stem
+from recurzoo.families.swrn.names import count_bottlenecks
 from recurzoo.layers import BottleneckBlock
 from recurzoo.sharing.soft import soft_or_untied
-
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -39,22 +39,18 @@ class BottleneckSWRN(ZooModel):
         self,
         depth: int = 50,
         width: int = 2,
-        num_templates: int | Literal["all"] | None = "all",
+        num_templates: Templates = "all",
         recurrence: float = 0.0,
         num_classes: int = 1000,
         input_shape: tuple[int | None, ...] = (224, 224, 3),
         name: str | None = None,
         **kwargs: Any,
     ):
-        if depth not in BLOCKS or not isinstance(width, int) or width < 1:
-            raise ValueError(
-                f"A bottleneck Wide ResNet has a depth of {', '.join(map(str, BLOCKS))} and a width of at least 1. "
-                f"Received: depth={depth}, width={width}"
-            )
+        bottlenecks = count_bottlenecks(depth, width, num_templates)
 
-        x = self.begin(input_shape, **{"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **kwargs})
+        x = self.begin(input_shape, **{**IMAGENET._asdict(), **kwargs})
         x = imagenet_stem(x, 64)
-        for number, steps in enumerate(BLOCKS[depth], start=1):
+        for number, steps in enumerate(bottlenecks, start=1):
             planes = 64 * 2 ** (number - 1)
             block = BottleneckBlock(4 * planes, planes * width)
             banks = tuple(soft_or_untied(slots, num_templates, recurrence) for slots in (steps - 1, steps, steps))

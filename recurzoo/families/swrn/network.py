@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import layers
 
 from recurzoo.families.base import ZooModel
+from recurzoo.families.grammar import Templates
 from recurzoo.families.stems import convolution
+from recurzoo.families.swrn.names import count_slots
 from recurzoo.layers import PreActivationBlock, StepNormalization
 from recurzoo.sharing import untied
-from recurzoo.sharing.soft import can_share, soft_or_untied
+from recurzoo.sharing.soft import soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -37,7 +39,7 @@ class SWRN(ZooModel):
         self,
         depth: int = 28,
         width: int = 10,
-        num_templates: int | Literal["all"] | None = 2,
+        num_templates: Templates = 2,
         dropout: float = 0.0,
         recurrence: float = 0.0,
         num_classes: int = 10,
@@ -45,19 +47,7 @@ class SWRN(ZooModel):
         name: str | None = None,
         **kwargs: Any,
     ):
-        whole = isinstance(depth, int) and isinstance(width, int)
-        if not whole or (depth - 4) % 6 or depth < 10 or width < 1:
-            raise ValueError(
-                "A Wide ResNet has a depth of 10, 16, 22, 28, ... and a width of at least 1. "
-                f"Received: depth={depth}, width={width}"
-            )
-        blocks = (depth - 4) // 6
-        slots = 2 * (blocks - 1)
-        if not can_share(slots, num_templates):
-            raise ValueError(
-                f"At depth {depth}, {slots} convolutions a stage can share 1 to {slots} templates. "
-                f"Received: num_templates={num_templates!r}"
-            )
+        slots = count_slots(depth, width, num_templates)
 
         x = self.begin(input_shape, **kwargs)
         x = convolution(x, 16)
@@ -66,6 +56,6 @@ class SWRN(ZooModel):
             x = self.stage(block, 1, untied(1), f"stage_{number}_entry", strides=1 if number == 1 else 2)(x)
             if slots:
                 sharing = soft_or_untied(slots, num_templates, recurrence)
-                x = self.stage(block, blocks - 1, sharing, f"stage_{number}", across_sites=True)(x)
+                x = self.stage(block, slots // 2, sharing, f"stage_{number}", across_sites=True)(x)
         x = layers.ReLU(name="relu")(StepNormalization(1, name="bn")(x))
         self.finish(x, num_classes, name)
