@@ -10,8 +10,7 @@ import keras
 
 from recurzoo.families.channel_statistics import CIFAR10
 from recurzoo.layers import Stage, StateGraph
-from recurzoo.layers.initializers import he_normal
-from recurzoo.sharing import Sharing
+from recurzoo.sharing import Initializer, Sharing, kernel_initializer
 
 
 class ZooModel(keras.Model):
@@ -76,7 +75,8 @@ class ZooModel(keras.Model):
             )
         settings = {"images": images, "include_top": include_top, "pooling": pooling, "sharing": dict(sharing or {})}
         object.__setattr__(self, "_graph", {**settings, "unroll": unroll})
-        return keras.layers.Rescaling(scale, offset, name="preprocessing")(images)
+        # Of three axes, since Keras lays scales of one along the first axis where its own setting is "channels_first".
+        return keras.layers.Rescaling([[scale]], offset, name="preprocessing")(images)
 
     def stage(self, block: Any, steps: int, sharing: Any, name: str, **kwargs: Any) -> Stage:
         """Make a stage whose sharing the model's config may override."""
@@ -89,7 +89,14 @@ class ZooModel(keras.Model):
         sharing = {edge: graph["sharing"].pop(edge) for edge in list(graph["sharing"]) if edge.startswith("edge_")}
         return StateGraph(states, schedule, sharing=sharing, unroll=graph["unroll"], name=name, **kwargs)
 
-    def finish(self, x: Any, num_classes: int, name: str | None = None, per_pixel: bool = False) -> None:
+    def finish(
+        self,
+        x: Any,
+        num_classes: int,
+        name: str | None = None,
+        per_pixel: bool = False,
+        initializer: Initializer = "he_normal",
+    ) -> None:
         """End the graph: pooling and the head; or, for logits `per_pixel`, a 1x1 convolution as head."""
         graph = self._graph
         object.__delattr__(self, "_graph")
@@ -98,7 +105,11 @@ class ZooModel(keras.Model):
                 f"{type(self).__name__} has no stages of these names. Received: {sorted(graph['sharing'])}"
             )
         # Logits in float32 also under mixed precision.
-        head = {"kernel_initializer": he_normal(), "dtype": "float32", "name": "head"}
+        head = {"kernel_initializer": kernel_initializer(initializer), "dtype": "float32", "name": "head"}
+        if initializer == "pytorch":
+            # Which draws biases from the interval of the kernels.
+            bound = x.shape[-1] ** -0.5
+            head["bias_initializer"] = keras.initializers.RandomUniform(-bound, bound)
         if graph["include_top"] and per_pixel:
             x = keras.layers.Conv2D(num_classes, 1, data_format="channels_last", **head)(x)
         elif graph["include_top"]:

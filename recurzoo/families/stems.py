@@ -7,17 +7,24 @@ from typing import Any
 from keras import layers
 
 from recurzoo.layers import StepNormalization
-from recurzoo.layers.initializers import he_normal
+from recurzoo.sharing import Initializer, kernel_initializer
 
 
-def convolution(x: Any, width: int, name: str = "stem", kernel_size: int = 3, use_bias: bool = False) -> Any:
+def convolution(
+    x: Any,
+    width: int,
+    name: str = "stem",
+    kernel_size: int = 3,
+    use_bias: bool = False,
+    initializer: Initializer = "he_normal",
+) -> Any:
     """One convolution at stride 1."""
     return layers.Conv2D(
         width,
         kernel_size,
         padding="same",
         use_bias=use_bias,
-        kernel_initializer=he_normal(),
+        kernel_initializer=kernel_initializer(initializer),
         data_format="channels_last",
         name=name,
     )(x)
@@ -28,7 +35,7 @@ def imagenet_stem(x: Any, width: int) -> Any:
     # Zeros on both sides, as in PyTorch: see `layers.convolution`.
     x = layers.ZeroPadding2D(3, data_format="channels_last", name="stem_padding")(x)
     x = layers.Conv2D(
-        width, 7, 2, use_bias=False, kernel_initializer=he_normal(), data_format="channels_last", name="stem"
+        width, 7, 2, use_bias=False, kernel_initializer=kernel_initializer(), data_format="channels_last", name="stem"
     )(x)
     x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
     x = layers.ZeroPadding2D(1, data_format="channels_last", name="pool_padding")(x)

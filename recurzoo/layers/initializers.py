@@ -1,4 +1,4 @@
-"""Initialisation as the papers mean it."""
+"""Tables whose rows start differently."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 
 import keras
 from keras import ops
-
-
-def he_normal() -> keras.initializers.Initializer:
-    """He et al.'s normal initialisation by fan-in, not truncated as Keras' `"he_normal"` is."""
-    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -32,7 +27,8 @@ class RowConstant(keras.initializers.Initializer):
         if shape[0] != len(self.values):
             raise ValueError(f"This initialises {len(self.values)} rows. Received: shape={tuple(shape)}")
         column = ops.reshape(ops.convert_to_tensor(self.values, dtype), (-1, *[1] * (len(shape) - 1)))
-        return ops.broadcast_to(column, tuple(shape))
+        # Not broadcast: on PyTorch that gives a view, whose numbers share memory and which nothing can be assigned to.
+        return column * ops.ones(tuple(shape), dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"values": list(self.values)}

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from recurzoo.layers.initializers import he_normal
 from recurzoo.layers.step_normalization import StepNormalization
+from recurzoo.sharing import Initializer, kernel_initializer
 
 Shortcut = Literal["projection", "padding"]
 
@@ -42,7 +42,13 @@ class PaddingShortcut(keras.layers.Layer):
 
 
 def make_shortcut(
-    kind: Shortcut, channels: int, strides: int, use_bias: bool, normalize: bool, dtype: Any = None
+    kind: Shortcut,
+    channels: int,
+    strides: int,
+    use_bias: bool,
+    normalize: bool,
+    initializer: Initializer = "he_normal",
+    dtype: Any = None,
 ) -> keras.layers.Layer:
     """Build the shortcut of a stage's first step.
 
@@ -51,7 +57,8 @@ def make_shortcut(
         channels: int, output channels.
         strides: int.
         use_bias: bool, whether a projection has a bias.
-        normalize: bool, whether a batch normalisation follows a projection.
+        normalize: bool, whether a batch normalization follows a projection.
+        initializer: how a projection starts, a word of `kernel_initializer`.
         dtype: the layer's dtype or policy; Keras' global one by default.
 
     Returns:
@@ -64,7 +71,7 @@ def make_shortcut(
         1,
         strides,
         use_bias=use_bias,
-        kernel_initializer=he_normal(),
+        kernel_initializer=kernel_initializer(initializer),
         data_format="channels_last",
         name="shortcut",
         dtype=dtype,

@@ -15,7 +15,7 @@ from recurzoo.layers.step import Kernels, Step
 from recurzoo.layers.step_normalization import Normalization, StepNormalization
 from recurzoo.layers.step_table import rows_of_steps
 from recurzoo.layers.stochastic_depth import StochasticDepth
-from recurzoo.sharing import HardBank, KernelBank, Loop, Sharing, find_loops, tied
+from recurzoo.sharing import HardBank, Initializer, KernelBank, Loop, Sharing, find_loops, tied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -39,6 +39,7 @@ class Stage(keras.layers.Layer):
         before: dict from step to a layer that runs before that step and keeps the channels (RC's pooling).
         death_rates: list of floats, one a step, for stochastic depth; None for none.
         gamma_initializer: initializer of the normalisations' scales.
+        kernel_initializer: how kernels start, `"he_normal"` or `"pytorch"`, see `recurzoo.sharing.kernel_initializer`.
         unroll: bool. If False, repeated steps run as a real loop when not training; results are equal.
 
     Input shape:
@@ -69,6 +70,7 @@ class Stage(keras.layers.Layer):
         before: Mapping[int, keras.layers.Layer] | None = None,
         death_rates: Sequence[float] | None = None,
         gamma_initializer: Any = "ones",
+        kernel_initializer: Initializer = "he_normal",
         unroll: bool = True,
         **kwargs: Any,
     ):
@@ -90,6 +92,7 @@ class Stage(keras.layers.Layer):
         self._before = {str(step): layer for step, layer in (before or {}).items()}
         self.death_rates = None if death_rates is None else list(death_rates)
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.kernel_initializer: Initializer = kernel_initializer
         self.unroll = unroll
 
     @property
@@ -105,7 +108,7 @@ class Stage(keras.layers.Layer):
         first = block.convolutions(input_channels)
         self.convolutions = block.convolutions(block.channels) if self.steps > 1 and block.chained else first
         self.entry_banks = {
-            site: tied(1).bank(1, convolution.kernel_shape, name=f"{site}_entry", dtype=self.dtype_policy)
+            site: self._make_bank(tied(1), 1, convolution.kernel_shape, f"{site}_entry")
             for site, convolution in first.items()
             if convolution.kernel_shape != self.convolutions[site].kernel_shape
         }
@@ -140,9 +143,14 @@ class Stage(keras.layers.Layer):
                 self.biases[site] = self.add_weight(name=f"{site}_bias", shape=shape, initializer="zeros")
         self.shortcut: Any = None
         if self.has_entry:
-            biased, normalize = block.bias is not None, block.normalized_shortcut
             self.shortcut = make_shortcut(
-                self.shortcut_kind, block.channels, self.strides, biased, normalize, dtype=self.dtype_policy
+                self.shortcut_kind,
+                block.channels,
+                self.strides,
+                use_bias=block.bias is not None,
+                normalize=block.normalized_shortcut,
+                initializer=self.kernel_initializer,
+                dtype=self.dtype_policy,
             )
             self.shortcut.build(input_shape)
         self.dropout = keras.layers.Dropout(block.dropout, dtype=self.dtype_policy) if block.dropout else None
@@ -165,9 +173,12 @@ class Stage(keras.layers.Layer):
         if len(sharings) != len(served):
             raise ValueError(f"This stage has {len(served)} banks, each needs a sharing. Received: {len(sharings)}")
         return [
-            sharing.bank(slots, shape, name=name, dtype=self.dtype_policy)
+            self._make_bank(sharing, slots, shape, name)
             for sharing, (name, shape, slots) in zip(sharings, served, strict=True)
         ]
+
+    def _make_bank(self, sharing: Sharing, slots: int, shape: tuple[int, ...], name: str) -> KernelBank:
+        return sharing.bank(slots, shape, initializer=self.kernel_initializer, name=name, dtype=self.dtype_policy)
 
     def slot_of(self, site: str, step: int) -> tuple[KernelBank, int]:
         """The bank and the slot that provide a convolution's kernel; after the last step, those of the last step."""
@@ -315,6 +326,7 @@ class Stage(keras.layers.Layer):
             "before": {step: serialize(layer) for step, layer in self._before.items()},
             "death_rates": self.death_rates,
             "gamma_initializer": serialize(self.gamma_initializer),
+            "kernel_initializer": self.kernel_initializer,
             "unroll": self.unroll,
         }
 

@@ -1,6 +1,6 @@
 """How the steps of a stage share their kernels."""
 
-from recurzoo.sharing.bank import Fold, KernelBank, Sharing
+from recurzoo.sharing.bank import Fold, Initializer, KernelBank, Sharing, kernel_initializer
 from recurzoo.sharing.hard import HardBank, HardSharing, partly, tied, untied
 from recurzoo.sharing.loops import Loop, find_loops
 from recurzoo.sharing.relaxed import RelaxedBank, RelaxedSharing
@@ -11,6 +11,7 @@ __all__ = [
     "Fold",
     "HardBank",
     "HardSharing",
+    "Initializer",
     "KernelBank",
     "Loop",
     "RelaxedBank",
@@ -21,6 +22,7 @@ __all__ = [
     "absolute_cosines",
     "find_loops",
     "group_by_similarity",
+    "kernel_initializer",
     "partly",
     "tied",
     "untied",

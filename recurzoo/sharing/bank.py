@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
 from keras import ops
 
 from recurzoo.base.values import Value
+
+
+Initializer = Literal["he_normal", "pytorch"]
+
+
+def kernel_initializer(word: Initializer = "he_normal", count: int = 1) -> keras.initializers.Initializer:
+    """How kernels start, by their fan-in.
+
+    Args:
+        word: `"he_normal"`, a normal distribution of variance 2 / fan-in (He et al., 2015), not truncated as Keras'
+            own is; or `"pytorch"`, PyTorch's default, a uniform one of variance 1 / (3 fan-in), a sixth.
+        count: int, how many kernels one weight holds, along an axis before theirs.
+
+    Returns:
+        A Keras initializer.
+
+    Raises:
+        ValueError: if the word is another one.
+    """
+    if word not in get_args(Initializer):
+        raise ValueError(f"Kernels start as one of {get_args(Initializer)}. Received: {word!r}")
+    scale, distribution = (2.0, "untruncated_normal") if word == "he_normal" else (1 / 3, "uniform")
+    # Keras counts an axis before the kernels' own into the fan-in.
+    return keras.initializers.VarianceScaling(count * scale, "fan_in", distribution)
 
 
 class Fold(NamedTuple):
@@ -49,23 +72,28 @@ class KernelBank(keras.Layer):
         sharing: the `Sharing` that built this bank.
         slots: int, convolutions served.
         kernel_shape: `(height, width, input channels, output channels)`.
+        initializer: how each template starts, a word of `kernel_initializer`.
     """
 
-    def __init__(self, sharing: Sharing, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any):
+    def __init__(
+        self,
+        sharing: Sharing,
+        slots: int,
+        kernel_shape: tuple[int, ...],
+        initializer: Initializer = "he_normal",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.sharing = sharing
         self.slots = slots
         self.kernel_shape = tuple(kernel_shape)
+        self.initializer: Initializer = initializer
 
     def add_templates(self, count: int, **kwargs: Any) -> keras.Variable:
-        """Add the one weight `(count, height, width, in, out)` that kernels are made of, each template He-normal."""
-        # Keras' HeNormal would count the leading axis into the fan-in.
-        fan_in = math.prod(self.kernel_shape[:-1])
+        """Add the one weight `(count, height, width, in, out)` that kernels are made of."""
+        initializer = kernel_initializer(self.initializer, count)
         return self.add_weight(
-            name="templates",
-            shape=(count, *self.kernel_shape),
-            initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in)),
-            **kwargs,
+            name="templates", shape=(count, *self.kernel_shape), initializer=initializer, **kwargs
         )
 
     def kernels(self) -> Any:

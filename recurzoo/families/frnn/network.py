@@ -28,6 +28,9 @@ DEFAULTS = {
 class FRNN(ZooModel):
     """A pre-net, a graph of states that update each other, and a post-net that reads the last one out (section 3).
 
+    Going up, transposed convolutions double the size. How they lie on what they double the paper leaves open; here they
+    do as in PyTorch (stride 2, padding 1, output padding 1): output pixel 2i lies on input pixel i.
+
     Args:
         states: for each state its `(size, width)`; sizes count in proportion to the first one's, which has the size of
             what the pre-net gives.

@@ -11,7 +11,7 @@ from recurzoo.families.base import ZooModel
 from recurzoo.families.rc.names import RCNormalization, check
 from recurzoo.families.stems import convolution
 from recurzoo.layers import InvertibleDownsampling, PostActivationBlock, PreActivationBlock, StepNormalization
-from recurzoo.sharing import tied, untied
+from recurzoo.sharing import Initializer, tied, untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -28,6 +28,9 @@ class RC(ZooModel):
             in the cells (table 1).
         recurrent: bool. If False, every step has kernels of its own: ResNet-10 and ResNet-18 of table 2.
         pre_activation: bool. If True, normalisation and ReLU come before each convolution, not after it.
+        initializer: how weights start: `"he_normal"`, which is a reading, or `"pytorch"`, that framework's default, a
+            sixth of the variance. The paper says that what it does not state is PyTorch's default (appendix B). It
+            decides what the cells reach without normalization (table 1).
         num_classes: int.
         input_shape: `(height, width, channels)`; after the first cell, which halves them, height and width are even.
         **kwargs: see `ZooModel`.
@@ -43,6 +46,7 @@ class RC(ZooModel):
         normalization: RCNormalization = "independent",
         recurrent: bool = True,
         pre_activation: bool = False,
+        initializer: Initializer = "he_normal",
         num_classes: int = 10,
         input_shape: tuple[int | None, ...] = (32, 32, 3),
         name: str | None = None,
@@ -54,12 +58,13 @@ class RC(ZooModel):
 
         def cell(channels: int, name: str) -> keras.Layer:
             halve = {steps // 2: layers.AveragePooling2D(2, data_format="channels_last", name=f"{name}_pool")}
-            return self.stage(block(channels), steps, sharing, name, normalization=normalization, before=halve)
+            settings = {"normalization": normalization, "before": halve, "kernel_initializer": initializer}
+            return self.stage(block(channels), steps, sharing, name, **settings)
 
         x = self.begin(input_shape, **kwargs)
-        x = convolution(x, width)
+        x = convolution(x, width, initializer=initializer)
         x = layers.ReLU(name="stem_relu")(StepNormalization(1, name="stem_bn")(x))
         x = cell(width, "cell_1")(x)
         x = InvertibleDownsampling(2, name="downsampling")(x)
         x = cell(4 * width, "cell_2")(x)
-        self.finish(x, num_classes, name)
+        self.finish(x, num_classes, name, initializer=initializer)

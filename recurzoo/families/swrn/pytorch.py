@@ -5,7 +5,9 @@ What the two sides call each array is told once, by `_correspondence`; reading, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -13,10 +15,11 @@ import numpy as np
 
 from recurzoo.families.deferring import deferred_weights
 from recurzoo.families.swrn.network import SWRN
-from recurzoo.families.swrn.pytorch_arrays import clean_arrays, infer_arguments
 from recurzoo.layers import Stage
 from recurzoo.sharing import KernelBank, SoftBank, untied
 
+# The repeated names of a bank.
+ALIAS = re.compile(r"stage_(\d+)\.\d+\.(?:conv[12]\.)?bank\.templates")
 # Ours to theirs, by rank: vectors, dense kernels, kernels (h, w, in, out), templates (k, h, w, in, out).
 AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1), 5: (0, 4, 3, 1, 2)}
 NORMALIZATION = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -43,11 +46,11 @@ def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
 
     Example:
 
-    >>> checkpoint = torch.load("model_best.pth.tar", map_location="cpu", weights_only=False)
+    >>> checkpoint = torch.load("model_best.pth.tar", map_location="cpu", weights_only=True)  # runs no code of the file
     >>> model = recurzoo.import_soft_sharing(checkpoint["state_dict"])
     """
-    arrays, problems = clean_arrays(state)
-    inferred = infer_arguments(arrays)
+    arrays, problems = _clean(state)
+    inferred = _infer(arrays)
     with deferred_weights():
         model = SWRN(**inferred, **kwargs)
         places = dict(_correspondence(model))
@@ -55,6 +58,71 @@ def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
     for name, place in places.items():
         place.write(_ours(name, arrays[name]))
     return model
+
+
+def _clean(state: Any) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Their arrays under one name each, and what is wrong with them or between two names of one bank."""
+    if isinstance(state, Mapping):
+        state = state.get("state_dict", state)
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise ValueError(f"A state is a dict from names to arrays. Received: {state!r:.80}")
+    arrays: dict[str, np.ndarray] = {}
+    problems = []
+    for key, value in state.items():
+        name = key.removeprefix("module.")
+        if name.endswith(".num_batches_tracked"):
+            continue
+        array = _array(value)
+        if array is None:
+            problems.append(f"no array of floats: {key}, {type(value).__name__}")
+            continue
+        name = ALIAS.sub(r"bank_\1.templates", name)
+        if not np.array_equal(arrays.setdefault(name, array), array, equal_nan=True):
+            problems.append(f"contradictory: {key} differs from another name of {name}")
+    return arrays, problems
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """An array or tensor as a NumPy array, or None if it holds no floats or is an array only in appearance."""
+    try:
+        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    # An array whose steps are zero claims more numbers than it has: terabytes in a few bytes.
+    repeated = any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True))
+    return array if array.dtype.kind == "f" and not repeated else None
+
+
+def _infer(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The arguments of the `SWRN` that these arrays look like; where they disagree, what most of them say."""
+
+    def dimensions(pattern: str) -> Iterator[tuple[re.Match[str], int]]:
+        for name, array in arrays.items():
+            match = re.fullmatch(pattern, name)
+            if match and array.ndim:
+                yield match, array.shape[0]
+
+    blocks: dict[str, set[str]] = {}
+    for match, _ in dimensions(r"stage_([123])\.(\d+)\..*"):
+        blocks.setdefault(match[1], set()).add(match[2])
+    widths = [size // (8 * 2 ** int(match[1])) for match, size in dimensions(r"stage_([123])\.\d+\.bn2\.\w+")]
+    classes = [size for _, size in dimensions(r"classifier\.\w+")]
+    if not (blocks and widths and classes):
+        raise ValueError(
+            "This is no state of the authors' SWRN: it needs names such as stage_1.0.bn2.weight and classifier.weight. "
+            f"Received: {sorted(arrays)[:8]}"
+        )
+    templates = [size for _, size in dimensions(r"bank_[123]\.templates|stage_[123]\.\d+\.conv[12]\.coefficients")]
+    return {
+        "depth": 6 * _majority(map(len, blocks.values())) + 4,
+        "width": _majority(widths),
+        "num_templates": _majority(templates) if templates else None,
+        "num_classes": _majority(classes),
+    }
+
+
+def _majority(values: Iterable[int]) -> int:
+    return Counter(values).most_common(1)[0][0]
 
 
 def _check(
