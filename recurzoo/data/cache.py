@@ -112,8 +112,8 @@ def _read(cached: Path, images: np.ndarray) -> bool:
             return False
         with cached.open("rb") as file:
             digest = file.read(hashlib.sha256().digest_size)
-            file.readinto(images.data)  # type: ignore[arg-type]
-        if digest != _digest(cached, images):
+            count = file.readinto(images.data)  # type: ignore[arg-type]
+        if count != images.nbytes or digest != _digest(cached, images):
             return False
         # For what is removed first.
         os.utime(cached)

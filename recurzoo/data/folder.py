@@ -49,34 +49,34 @@ def read_folder(words: str, size: tuple[int, int], train: bool = True, limit: in
             f"Received: {words!r}, which has {found}"
         )
     skipped: Counter[str] = Counter()
-    test_folders = _class_folders(test_root, skipped)
-    class_names = tuple(test_folders)
-    train_split = Split.empty(size)
-    if train:
-        train_folders = _class_folders(root / "train", skipped)
-        if tuple(train_folders) != class_names:
+    places = [root / "train", test_root] if train else [test_root]
+    parts = [
+        {name: find_images(folder, skipped) for name, folder in _class_folders(place, skipped).items()}
+        for place in places
+    ]
+    warn_of_skipped(words, skipped)
+    class_names = tuple(parts[-1])
+    if tuple(parts[0]) != class_names:
+        raise ValueError(
+            f"train/ and {test_root.name}/ must hold the same classes. Received: {len(parts[0])} and "
+            f"{len(class_names)} classes in {words!r}, not in both: "
+            f"{sorted(set(parts[0]) ^ set(class_names))[:MOST_SHOWN]}"
+        )
+    for place, files in zip(places, parts, strict=True):
+        empty = [name for name in class_names if not files[name]]
+        if empty == list(class_names):
+            raise ValueError(f"A data folder's class folders hold images. Received: none in {str(place)!r}")
+        if empty and place != test_root:
             raise ValueError(
-                f"train/ and {test_root.name}/ must hold the same classes. Received: {len(train_folders)} and "
-                f"{len(class_names)} classes in {words!r}, not in both: "
-                f"{sorted(set(train_folders) ^ set(class_names))[:MOST_SHOWN]}"
-            )
-        files = _files(train_folders, skipped)
-        if lacking := [name for name in class_names if not files[name]]:
-            raise ValueError(
-                f"Every class has training images. Received: none of {lacking[:MOST_SHOWN]} in {words!r}; remove "
+                f"Every class has training images. Received: none of {empty[:MOST_SHOWN]} in {words!r}; remove "
                 "folders that are no classes"
             )
-        train_split = _read(files, size)
-    files = _files(test_folders, skipped)
-    warn_of_skipped(words, skipped)
-    empty = [name for name in class_names if not files[name]]
-    if empty == list(class_names):
-        raise ValueError(f"A data folder's class folders hold images. Received: none in {str(test_root)!r}")
-    if empty:
-        text = one_line(", ".join(empty))
-        logging.getLogger("recurzoo").warning("Classes without test images in %r: %d, %s.", words, len(empty), text)
+        if empty:
+            text = one_line(", ".join(empty))
+            logging.getLogger("recurzoo").warning("%d classes have no test images in %r: %s.", len(empty), words, text)
     source = f"image folder {printable(root.resolve().name)}"
-    return ImageData(source, class_names, train_split, _read(files, size, limit))
+    train_split = _read(parts[0], size) if train else Split.empty(size)
+    return ImageData(source, class_names, train_split, _read(parts[-1], size, limit))
 
 
 def find_images(folder: Path, skipped: Counter[str]) -> list[Path]:
@@ -161,10 +161,6 @@ def _class_folders(part: Path, skipped: Counter[str]) -> dict[str, Path]:
     if not folders:
         raise ValueError(f"A data folder has a folder for each class. Received: none in {str(part)!r}")
     return dict(sorted(folders.items()))
-
-
-def _files(folders: dict[str, Path], skipped: Counter[str]) -> dict[str, list[Path]]:
-    return {name: find_images(folder, skipped) for name, folder in folders.items()}
 
 
 def _read(files: dict[str, list[Path]], size: tuple[int, int], limit: int | None = None) -> Split:

@@ -15,13 +15,10 @@ from rich.text import Text
 
 from recurzoo.base.documents import printable, shorten
 from recurzoo.base.records import FrozenModel, Report
-from recurzoo.checkpoints.folder import read_record
-from recurzoo.checkpoints.record import Record
-from recurzoo.zoo.finding import find_folder
-from recurzoo.zoo.loading import load
+from recurzoo.zoo.evaluating import model_and_record
 
 if TYPE_CHECKING:
-    import keras
+    from recurzoo.models import ZooModel
 
 Image: TypeAlias = "str | os.PathLike[str] | bytes"
 # Images decoded and classified at once.
@@ -71,12 +68,12 @@ class Predictions(Report):
         return Group(table, *(Text(prediction.error) for prediction in self.predictions if prediction.error))
 
 
-def predict(model_or_name: keras.Model | str | Path, images: Image | Iterable[Image], top: int = 5) -> Predictions:
+def predict(model: ZooModel | str | Path, images: Image | Iterable[Image], top: int = 5) -> Predictions:
     """Classify images. One that cannot be read costs no other its answer: its prediction has the error instead.
 
     Args:
-        model_or_name: what `load` takes; or a model that gives logits for color images in 0..255, whose classes are
-            named by their numbers, since only a checkpoint has their names.
+        model: what `recurzoo.load` takes; or a model of the zoo, whose classes are numbered, since only a checkpoint
+            has their names.
         images: one or several of: an image's path; a folder's, whose images are all classified; a path with the
             wildcards `*`, `?`, `[...]` and `**`; the bytes of an image's file.
         top: int, how many classes to give for each image.
@@ -96,18 +93,14 @@ def predict(model_or_name: keras.Model | str | Path, images: Image | Iterable[Im
     # Those that import Keras or NumPy, here as below.
     from recurzoo.tasks.classification import check_classifier
 
-    if isinstance(model_or_name, (str, Path)):
-        folder = find_folder(model_or_name)
-        record, model = read_record(folder), load(folder)
-    else:
-        record, model = Record(name=model_or_name.name, architecture=model_or_name.name), model_or_name
-    check_classifier(model, record)
-    labels = record.class_names or tuple(map(str, range(model.output_shape[-1])))
+    network, record = model_and_record(model)
+    check_classifier(network, record)
+    labels = record.class_names or tuple(map(str, range(network.output_shape[-1])))
     items = list(_find([images] if isinstance(images, (str, os.PathLike, bytes)) else images))
     predictions = [
         prediction
         for start in range(0, len(items), BATCH)
-        for prediction in _classify(model, labels, items[start : start + BATCH], top)
+        for prediction in _classify(network, labels, items[start : start + BATCH], top)
     ]
     errors = [prediction.error for prediction in predictions if prediction.error]
     if len(errors) == len(predictions):
@@ -136,9 +129,7 @@ def _find(images: Iterable[Image]) -> Iterator[Path | bytes]:
             warn_of_skipped(str(path), skipped)
 
 
-def _classify(
-    model: keras.Model, labels: Sequence[str], images: Sequence[Path | bytes], top: int
-) -> Iterator[Prediction]:
+def _classify(model: ZooModel, labels: Sequence[str], images: Sequence[Path | bytes], top: int) -> Iterator[Prediction]:
     import numpy as np
     from keras import ops
 
