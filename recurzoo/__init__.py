@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recurzoo.zoo.evaluating import evaluate
     from recurzoo.zoo.listing import info, list_models
     from recurzoo.zoo.loading import create, load
+    from recurzoo.zoo.predicting import predict
     from recurzoo.zoo.publishing import publish
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "materialize",
     "models",
+    "predict",
     "publish",
     "reestimate_batch_norm",
     "save",
@@ -61,6 +63,7 @@ _MODULES = {
     "list_models": "recurzoo.zoo.listing",
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
+    "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.checkpoints.folder",

@@ -12,6 +12,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # No test asks the real Hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# No test leaves decoded images in the cache of whoever runs it.
+os.environ["RECURZOO_CACHE"] = "off"
 
 import numpy as np
 import pytest
@@ -26,9 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "data" in item.keywords and not os.environ.get("RECURZOO_DATA"):
+        # Not among its keywords, where the names of its folders stand too.
+        if item.get_closest_marker("data") and not os.environ.get("RECURZOO_DATA"):
             item.add_marker(pytest.mark.skip(reason="RECURZOO_DATA is not set"))
-        if "tensorflow" in item.keywords and BACKEND != "tensorflow":
+        if item.get_closest_marker("tensorflow") and BACKEND != "tensorflow":
             item.add_marker(pytest.mark.skip(reason=f"runs on TensorFlow, not on {BACKEND}"))
 
 

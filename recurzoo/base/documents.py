@@ -53,8 +53,13 @@ def shorten(item: Any, length: int = 80) -> str:
 
 def one_line(text: str, length: int = 200) -> str:
     """A text, such as another error's, as part of a sentence."""
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def printable(text: str) -> str:
+    """A text from a file's name, a record or the network without what would steer a terminal: that is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _read(path: Path | Traversable) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from recurzoo.base.optional import import_optional
 from recurzoo.base.records import FrozenModel, Report
 
 
@@ -43,7 +44,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Median
     Raises:
         ValueError: if there are no values.
     """
-    from scipy.stats import binom
+    binom = import_optional("scipy.stats", "recurzoo[benchmark]").binom
 
     ordered = np.sort(np.asarray(values, "float64"))
     count = len(ordered)

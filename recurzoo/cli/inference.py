@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import sys
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.table import Table
 
 from recurzoo.base.records import Report
 from recurzoo.cli.options import Data, Json, Name
 
 
-@dataclass(frozen=True)
-class Guess:
-    """A class and its probability."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model takes an image for, the likeliest first."""
-
-    image: str
-    guesses: tuple[Guess, ...]
-
-
-@dataclass(frozen=True)
-class Predictions(Report):
-    """What `recurzoo predict` gives."""
-
-    model: str
-    predictions: tuple[Prediction, ...]
-
-    def __rich__(self) -> RenderableType:
-        table = Table("image", "class", "probability", box=None, pad_edge=False)
-        for prediction in self.predictions:
-            for number, guess in enumerate(prediction.guesses):
-                table.add_row("" if number else prediction.image, guess.label, f"{guess.probability:.1%}")
-        return table
-
-
 def predict_(
     name: Name,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Image files, folders of them, wildcards; - for standard input."),
+    ],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
     json: Json = False,
 ) -> Report:
-    """Classify images."""
-    import numpy as np
-    from keras import ops
+    """Classify images.
 
-    from recurzoo.checkpoints.folder import read_record
-    from recurzoo.data.images import decode
-    from recurzoo.tasks.classification import check_classifier
-    from recurzoo.zoo.finding import find_folder
-    from recurzoo.zoo.loading import load
+    Example: recurzoo predict swrn-22-1-2 photo.jpg more/photos --top 3
+    """
+    from recurzoo.data.images import MOST_BYTES
+    from recurzoo.zoo.predicting import predict
 
-    folder = find_folder(name)
-    record, model = read_record(folder), load(folder)
-    check_classifier(model, record)
-    pixels = np.stack([decode(path, model.input_shape[1:3]) for path in images])
-    probabilities = ops.convert_to_numpy(ops.softmax(model.predict(pixels, verbose=0)))
-    labels = record.class_names or tuple(map(str, range(probabilities.shape[1])))
-    return Predictions(
-        record.name,
-        tuple(
-            Prediction(str(path), tuple(Guess(labels[i], float(row[i])) for i in np.argsort(-row)[:top]))
-            for path, row in zip(images, probabilities, strict=True)
-        ),
-    )
+    # One byte more than an image may have, so that its end is not cut off without a word.
+    return predict(name, [sys.stdin.buffer.read(MOST_BYTES + 1) if image == "-" else image for image in images], top)
 
 
 def evaluate_(

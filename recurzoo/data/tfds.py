@@ -1,0 +1,82 @@
+"""Image classification sets of TensorFlow Datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recurzoo.base.documents import one_line, shorten
+from recurzoo.base.optional import import_optional
+from recurzoo.data.folder import TEST_FOLDERS
+from recurzoo.data.image_data import ImageData, Split, spread
+from recurzoo.data.images import decode
+
+
+def read_tfds(name: str, size: tuple[int, int], train: bool = True, limit: int | None = None) -> ImageData:
+    """Read a data set that has images and one label each, and download it if need be.
+
+    Args:
+        name: as TFDS has it, with a configuration or a version if wanted: `"cifar10"`, `"cifar10:3.0.2"`.
+        size: as `load_data` has it.
+        train: as `load_data` has it.
+        limit: as `load_data` has it.
+
+    Returns:
+        An `ImageData`.
+
+    Raises:
+        ValueError: if there is no such data set, or none of the expected form, or it cannot be had.
+        ImportError: if TensorFlow Datasets is not installed.
+    """
+    tfds = import_optional("tensorflow_datasets", "tensorflow-datasets")
+    builder = _prepared(tfds, name)
+    splits = [part for part, facts in builder.info.splits.items() if facts.num_examples]
+    test = next((part for part in TEST_FOLDERS if part in splits), None)
+    if test is None or (train and "train" not in splits):
+        raise ValueError(
+            f"A TensorFlow data set needs the splits train and test. Received: {shorten(name)} with {sorted(splits)}"
+        )
+
+    def read(part: str, limit: int | None = None) -> Split:
+        # Undecoded, so that Pillow decodes these images as it does all others.
+        skip = {"image": tfds.decode.SkipDecoding()}
+        examples = list(tfds.as_numpy(builder.as_dataset(split=part, decoders=skip)))
+        labels = np.array([example["label"] for example in examples], "int32")
+        if labels.min(initial=0) < 0:
+            raise ValueError(f"This split's images have no labels. Received: {shorten(name)}, split {part!r}")
+        chosen = spread(labels, limit)
+        return Split(np.stack([decode(examples[place]["image"], size) for place in chosen]), labels[chosen])
+
+    class_names = tuple(builder.info.features["label"].names)
+    train_split = read("train") if train else Split.empty(size)
+    return ImageData(f"TensorFlow Datasets {builder.info.full_name}", class_names, train_split, read(test, limit))
+
+
+def _prepared(tfds: Any, name: str) -> Any:
+    try:
+        builder = tfds.builder(name)
+        features = dict(builder.info.features or {})
+    except tfds.core.DatasetNotFoundError:
+        # Its own text lists a thousand others.
+        raise ValueError(f"TensorFlow Datasets has no data set of this name. Received: {shorten(name)}") from None
+    except Exception as error:
+        # Names, versions, configurations and the network: TFDS has an error of its own kind for each.
+        raise _refused(name, error) from None
+    kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    if not all(isinstance(features.get(feature), kind) for feature, kind in kinds.items()):
+        found = ", ".join(f"{feature}: {type(kind).__name__}" for feature, kind in sorted(features.items()))
+        raise ValueError(
+            "A TensorFlow data set has a feature image of type Image and a feature label of type ClassLabel. "
+            f"Received: {shorten(name)} with {one_line(found)}"
+        )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        raise _refused(name, error) from None
+    return builder
+
+
+def _refused(name: str, error: Exception) -> ValueError:
+    reason = one_line(str(error)) or type(error).__name__
+    return ValueError(f"TensorFlow Datasets cannot give this data set: {reason}. Received: {shorten(name)}")
