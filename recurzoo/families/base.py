@@ -65,6 +65,8 @@ class ZooModel(keras.Model):
         """Start the graph: the input, and its normalisation as a layer of the model."""
         # A saved model keeps its normalisation, whatever the default may become.
         self._architecture.update(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
+        if not all(s > 0 for s in std):
+            raise ValueError(f"A standard deviation is more than 0. Received: std={tuple(std)}")
         scale = [1 / (255 * s) for s in std]
         offset = [-m / s for m, s in zip(mean, std, strict=True)]
         images = keras.Input(tuple(input_shape), name="images")
