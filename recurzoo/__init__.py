@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from recurzoo.checkpoints.folder import save
     from recurzoo.exporting import export
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
+    from recurzoo.results.table import list_results
+    from recurzoo.results.verify import verify
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
     from recurzoo.zoo.deriving import fold, grow
@@ -38,6 +40,7 @@ __all__ = [
     "info",
     "layers",
     "list_models",
+    "list_results",
     "load",
     "materialize",
     "models",
@@ -46,6 +49,7 @@ __all__ = [
     "reestimate_batch_norm",
     "save",
     "sharing",
+    "verify",
 ]
 
 _MODULES = {
@@ -61,12 +65,14 @@ _MODULES = {
     "import_soft_sharing": "recurzoo.families.swrn.pytorch",
     "info": "recurzoo.zoo.listing",
     "list_models": "recurzoo.zoo.listing",
+    "list_results": "recurzoo.results.table",
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.checkpoints.folder",
+    "verify": "recurzoo.results.verify",
 }
 
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from recurzoo.base.documents import one_line, shorten
+from recurzoo.base.documents import one_line, printable, shorten
 
 # Of what is wrong with one record.
 MOST_PROBLEMS = 5
@@ -30,6 +31,9 @@ class FrozenModel(BaseModel):
         """
         if not isinstance(values, Mapping):
             raise ValueError(f"A {cls.__name__} is a table of fields. Received: {shorten(values)}")
+        # Pydantic would make an error of each, however many there are.
+        if unknown := [name for name in values if name not in cls.model_fields]:
+            raise ValueError(f"A {cls.__name__} has no such fields. Received: {shorten(unknown[:MOST_PROBLEMS])}")
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
@@ -57,6 +61,11 @@ class FrozenModel(BaseModel):
             return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(f"A {type(self).__name__} holds only what JSON can say. Received: {error}") from None
+
+
+def plain_text(text: str) -> Text:
+    """Text from a record, a file's name or the network as a report prints it: without markup and control characters."""
+    return Text(printable(text))
 
 
 class Report(FrozenModel):

@@ -19,6 +19,8 @@ from recurzoo.families.swrn.names import SWRN
 FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN)
 # Characters of a name: more than any network needs.
 LONGEST = 100
+# The arguments by which networks share kernels, as they are where nothing is shared.
+UNSHARED = {"num_templates": None, "recurrent": False, "unshared": None, "method": "none", "weights": "independent"}
 
 
 def parse(name: str, known: Iterable[str] = ()) -> Architecture:
@@ -71,3 +73,10 @@ def split_tag(name: str) -> tuple[str, str | None]:
     """
     architecture, dot, tag = name.partition(".")
     return architecture, tag if dot else None
+
+
+def plain_twin(architecture: Architecture) -> str | None:
+    """The name of the same network with nothing shared; None if this is it, or the grammar has no name for it."""
+    unshared = {key: value for key, value in UNSHARED.items() if key in architecture.arguments}
+    name = name_of(architecture.model.partition(":")[2], {**architecture.arguments, **unshared})
+    return None if name == architecture.name else name

@@ -1,4 +1,4 @@
-"""What a record says of a model itself, which is measured on the model whatever was said before."""
+"""What a record says of a model itself: completed from the model, whatever it said before, and compared with it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from recurzoo.base.environment import describe_versions
 from recurzoo.catalog.names import name_of, parse
-from recurzoo.checkpoints.class_names import check_class_names
 from recurzoo.checkpoints.record import Record
 
 if TYPE_CHECKING:
     import keras
+
+    from recurzoo.models import ZooModel
 
 
 def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name: str) -> Record:
@@ -45,15 +46,32 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
     elif not isinstance(record, Record):
         record = Record.from_dict(record)
     if record.architecture != architecture:
-        raise ValueError(f"This model is a {architecture}. Received a record of a {record.architecture}")
+        raise ValueError(
+            f"A record is of its model's architecture, here {architecture!r}. Received: a record of "
+            f"{record.architecture!r}"
+        )
     check_class_names(record, model)
     changed = sharing_in_words(model.architecture.get("sharing") or {})
     sharing = f"hard: {changed}" if changed else parse(architecture).sharing
     return record.replace(parameters=count_parameters(model), sharing=sharing)
 
 
+def check_class_names(record: Record, model: ZooModel) -> None:
+    """Refuse a record that names other than one class for each output of a model's head; it may name none.
+
+    Raises:
+        ValueError: if the numbers differ.
+    """
+    names, outputs = len(record.class_names), model.output_shape[-1]
+    if names and model.architecture.get("include_top", True) and names != outputs:
+        raise ValueError(
+            f"A record names each output of its model, or none. Received: {names} class_names in {record.name!r} for "
+            f"{outputs} outputs; give as many names"
+        )
+
+
 def sharing_in_words(changed: Mapping[str, Any]) -> str:
-    """How the stages of a folded model share their kernels, equal banks and stages told once.
+    """How the stages of a folded model share their kernels, equal banks and stages named once.
 
     Args:
         changed: dict from a stage's name to its `Sharing`, or a tuple of one a bank.
@@ -68,8 +86,8 @@ def sharing_in_words(changed: Mapping[str, Any]) -> str:
     stages: dict[str, list[str]] = {}
     for stage, sharing in changed.items():
         banks = sharing if isinstance(sharing, (tuple, list)) else (sharing,)
-        told = Counter(map(_bank_in_words, banks))
-        words = " and ".join(bank if count == 1 else f"{count} times {bank}" for bank, count in told.items())
+        counts = Counter(map(_bank_in_words, banks))
+        words = " and ".join(bank if count == 1 else f"{count} times {bank}" for bank, count in counts.items())
         stages.setdefault(words, []).append(stage)
     return "; ".join(
         f"{names[0]} has {words}" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} each have {words}"

@@ -15,7 +15,7 @@ from recurzoo.base.files import draft, write_text
 from recurzoo.checkpoints.completing import complete
 from recurzoo.checkpoints.record import Record
 from recurzoo.checkpoints.stored_files import is_as_recorded, measure
-from recurzoo.zoo.cards.card import write_card
+from recurzoo.zoo.card import write_card
 
 if TYPE_CHECKING:
     import keras

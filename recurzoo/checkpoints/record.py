@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from recurzoo.base.records import FrozenModel
 from recurzoo.catalog.recipe import Recipe
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=10**12)]
+# As many as any task here measures on; more would be a record that keeps whoever measures it again busy for ever.
+Examples = Annotated[int, Field(ge=0, le=10**7)]
 Words = Annotated[str, Field(max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -62,7 +64,7 @@ class Score(FrozenModel):
     metric: Metric
     value: float | None
     split: Literal["train", "test"] = "test"
-    examples: Count | None = None
+    examples: Examples | None = None
     fingerprint: Digest | None = None
     phase: Count | None = None
     readout: Count | None = None
@@ -81,9 +83,9 @@ class Score(FrozenModel):
         return self.model_dump(exclude={"value"})
 
     @property
-    def title(self) -> str:
-        """What was measured, in words."""
-        words = {
+    def kind(self) -> str:
+        """What was measured of which form of the network, in words; scores of a kind differ in phase or readout."""
+        metric = {
             "accuracy": "accuracy",
             "top_5_accuracy": "top-5 accuracy",
             "loss": "loss",
@@ -91,7 +93,16 @@ class Score(FrozenModel):
             "f1_without_queries": "F1 without the query cells",
             "angle": "largest angle to the mean kernel",
         }[self.metric]
-        return words if self.phase is None else f"{words} in phase {self.phase}"
+        statistics = None if self.statistics is None else f"statistics {self.statistics}"
+        seed = None if self.seed is None else f"seed {self.seed}"
+        split = "training examples" if self.split == "train" else None
+        return ", ".join(filter(None, [metric, split, self.model, statistics, seed]))
+
+    @property
+    def title(self) -> str:
+        """All that a score is of, in words."""
+        phase = "" if self.phase is None else f" in phase {self.phase}"
+        return f"{self.kind}{phase}" + ("" if self.readout is None else f" at readout time {self.readout}")
 
     @property
     def rounded(self) -> str:
@@ -164,7 +175,7 @@ class Record(FrozenModel):
     training_seconds: Annotated[float, Field(ge=0)] | None = None
     epochs: Count | None = None
     precisions: Annotated[dict[Name, Count], Field(max_length=10)] = {}
-    scores: Annotated[tuple[Score, ...], Field(max_length=10_000)] = ()
+    scores: Annotated[tuple[Score, ...], Field(max_length=10_000), FailFast()] = ()
     license: Words | None = None
     files: Annotated[dict[Name, StoredFile], Field(max_length=100)] = {}
 

@@ -15,30 +15,26 @@ def results_(
     write: Annotated[
         bool,
         typer.Option(
-            "--write", help="In a clone: measure all anew, and write weights/results.csv and the README's table."
+            "--write", help="In a clone: measure all anew, and write results.csv and README's table and picture."
         ),
     ] = False,
     json: Json = False,
 ) -> Report:
-    """Show what each checkpoint costs and reaches; its MACs and ONNX bytes as last measured."""
-    from recurzoo.results import collecting
+    """Show what each checkpoint costs and reaches; what is measured on models, as last measured."""
+    from recurzoo.results import table
 
-    return collecting.write(collecting.CLONE, _say) if write else collecting.collect()
+    return table.write_results(table.CLONE, _report) if write else table.list_results()
 
 
-def verify_(
-    name: OptionalName = None,
-    data: OptionalData = None,
-    json: Json = False,
-) -> Report:
-    """Compare checkpoints with their records; with --data, measure again those whose test images these are.
+def verify_(name: OptionalName = None, data: OptionalData = None, json: Json = False) -> Report:
+    """Compare checkpoints with their records; with --data, measure again those whose test examples these are.
 
     On the recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
     """
-    from recurzoo.results.verifying import verify
+    from recurzoo.results.verify import verify
 
-    return verify(name, data, _say)
+    return verify(name, data, _report)
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, file=sys.stderr)

@@ -12,7 +12,7 @@ from recurzoo.base.documents import shorten
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.catalog.settings import Augmentation
-from recurzoo.checkpoints.class_names import check_class_names
+from recurzoo.checkpoints.completing import check_class_names
 from recurzoo.checkpoints.record import Metric, Record, Score
 from recurzoo.data.augmentation import sample_as_trained
 from recurzoo.data.sets import ImageData, Split, load_data, spread

@@ -3,47 +3,75 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from recurzoo.base.documents import printable, shorten
 from recurzoo.base.errors import MissingWeightsError
-from recurzoo.base.records import Spec, spec
+from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Figure, Paper
 from recurzoo.catalog.names import split_tag
-from recurzoo.checkpoints.data import measured_on
 from recurzoo.checkpoints.folder import read_record
-from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.hub.client import SCHEME, Client
-from recurzoo.zoo.finding import checkpoint_for, find_checkpoints, find_folder
+from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
+from recurzoo.zoo.finding import find_checkpoints, find_folder
 from recurzoo.zoo.loading import create
 
-CODE_LICENCE = "Apache-2.0"
+CODE_LICENSE = "Apache-2.0"
 
 
-@spec
-class ModelInfo(Spec):
+class ListedModel(Report):
+    """A row of a list, with the score by which the checkpoint is compared."""
+
+    name: str
+    parameters: int | None
+    checkpoint: str | None
+    score: Score | None
+
+
+class ModelList(Report):
+    """What `recurzoo list` found."""
+
+    models: tuple[ListedModel, ...]
+
+    def __rich__(self) -> RenderableType:
+        table = Table("name", "parameters", "weights", "measured", box=None, pad_edge=False)
+        table.columns[1].justify = "right"
+        for model in self.models:
+            parameters = "" if model.parameters is None else f"{model.parameters:,}"
+            measured = score_in_words(model.score) if model.checkpoint else ""
+            table.add_row(*map(plain_text, (model.name, parameters, model.checkpoint or "", measured)))
+        return table
+
+
+class ModelInfo(Report):
     """What `recurzoo.info` tells.
 
-    Args:
-        name: str, as asked for.
-        architecture: str, the architecture's name.
-        family: str.
-        parameters: int, trainable parameters, of the checkpoint if it has one, else at `classes` classes.
-        training_parameters: int, those of the form that is trained.
-        classes: int, outputs; None for a checkpoint that does not name its classes.
-        class_names: tuple of str, in the order of the logits of the checkpoint; empty where they are not known.
-        sharing: str, how the stages share their kernels, in words.
+    Attributes:
+        name: as asked for.
+        architecture: its name.
+        family: its name.
+        parameters: trainable ones, of the checkpoint if it has one, else at `classes` classes.
+        training_parameters: those of the form that is trained.
+        classes: outputs; None for a checkpoint that does not name its classes.
+        class_names: in the order of the logits of the checkpoint; empty where they are not known.
+        sharing: how the stages share their kernels, in words.
         weights: names of the checkpoints there are.
-        checkpoint: the checkpoint that this name loads, or None.
-        metrics: dict, measured on that checkpoint.
-        measured_on: str, what they were measured on, in words; None if it has no test scores.
-        baseline: str, an architecture trained by the same recipe, whose metrics stand among them after its name.
-        recipe: str, the recipe that checkpoint was trained with.
-        recipes: names of the recipes for this architecture.
+        checkpoint: the one that this name loads, or None.
+        scores: measured on that checkpoint.
+        measured_on: what its figure was measured on, in words; None if there is none.
+        parent: the checkpoint that it was made from, if any.
+        recipe: the name of the one it was trained with.
+        recipes: names of those for this architecture.
         figures: what the paper reports.
-        licences: dict, of the code, and of the checkpoint's weights and data set.
-        paper: `Paper`.
+        licenses: of the code, and of the checkpoint's weights and data set.
+        paper: where the family comes from.
     """
 
     name: str
@@ -56,14 +84,50 @@ class ModelInfo(Spec):
     sharing: str
     weights: tuple[str, ...]
     checkpoint: str | None
-    metrics: dict[str, Any]
+    scores: tuple[Score, ...]
     measured_on: str | None
-    baseline: str | None
+    parent: Parent | None
     recipe: str | None
     recipes: tuple[str, ...]
     figures: tuple[Figure, ...]
-    licences: dict[str, str | None]
+    licenses: dict[str, str | None]
     paper: Paper
+
+    def __rich__(self) -> RenderableType:
+        paper = self.paper
+        authors = f"{' and '.join(paper.authors)}: " if paper.authors else ""
+        trains_more = self.training_parameters != self.parameters
+        rows = {
+            "architecture": self.architecture,
+            "parameters": f"{self.parameters:,}",
+            "while training": f"{self.training_parameters:,}" if trains_more else None,
+            "sharing": self.sharing,
+            "checkpoint": self.checkpoint or "none: there are no weights of this name",
+            "made from": f"{self.parent.checkpoint} ({self.parent.action})" if self.parent else None,
+            "weights": ", ".join(self.weights),
+            "classes": classes_in_words(self.class_names) if self.class_names else None,
+            **self._scores_in_words(),
+            "measured on": self.measured_on,
+            "trained by": self.recipe,
+            "recipes": ", ".join(self.recipes),
+            "licenses": "; ".join(f"{part}: {license or 'not stated'}" for part, license in self.licenses.items()),
+            "paper": f"{authors}{paper.title} ({paper.venue} {paper.year}){f', {paper.url}' if paper.url else ''}",
+        }
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for key, value in rows.items():
+            if value:
+                table.add_row(plain_text(key), plain_text(value))
+        for figure in self.figures:
+            errors = ", ".join(f"{data} {error}%" for data, error in figure.errors.items())
+            table.add_row("paper's error", plain_text(f"{errors} ({figure.source}: {figure.training_in_words})"))
+        return Group(plain_text(self.name), table)
+
+    def _scores_in_words(self) -> dict[str, str]:
+        return {
+            f"{kind} by {by}" if by else kind: ", ".join(f"{n}: {text}" if by else text for n, text in values.items())
+            for by, kinds in tabulate(self.scores).items()
+            for kind, values in kinds.items()
+        }
 
 
 def list_models(pattern: str = "*", pretrained: bool | None = None) -> list[str]:
@@ -80,14 +144,58 @@ def list_models(pattern: str = "*", pretrained: bool | None = None) -> list[str]
     Example:
         >>> recurzoo.list_models("swrn-*", pretrained=True)
     """
-    checkpoints = find_checkpoints()
+    return [model.name for model in describe_models(pattern, pretrained).models]
+
+
+def describe_models(pattern: str = "*", pretrained: bool | None = None) -> ModelList:
+    """What `list_models` lists, with parameters, checkpoints and scores."""
+    records = {record.name: record for record in read_records(find_checkpoints().values())}
     if "." in pattern:
-        names = set() if pretrained is False else set(checkpoints)
+        names = set() if pretrained is False else set(records)
     else:
-        names = {*catalog.architecture_names(), *(split_tag(name)[0] for name in checkpoints)}
-        if pretrained is not None:
-            names = {name for name in names if (checkpoint_for(name) is not None) is pretrained}
-    return sorted(name for name in names if fnmatch.fnmatchcase(name, pattern))
+        names = {*catalog.architecture_names(), *(split_tag(name)[0] for name in records)}
+    models = [_describe(name, records) for name in sorted(names) if fnmatch.fnmatchcase(name, pattern)]
+    wanted = [model for model in models if pretrained is None or (model.checkpoint is not None) is pretrained]
+    return ModelList(models=tuple(wanted))
+
+
+def _describe(name: str, records: dict[str, Record]) -> ListedModel:
+    architecture, tag = split_tag(name)
+    checkpoint = name if tag else f"{name}.{catalog.default_tag(name)}"
+    facts, record = catalog.architecture_facts(architecture), records.get(checkpoint)
+    if record is None:
+        return ListedModel(name=name, parameters=facts.parameters if facts else None, checkpoint=None, score=None)
+    return ListedModel(name=name, parameters=record.parameters, checkpoint=checkpoint, score=record.headline)
+
+
+def warn(folder: Path, problem: str) -> None:
+    """Log why a record is left out; logging shows warnings on standard error unless it is set up otherwise."""
+    logging.getLogger("recurzoo").warning("Left out %s: %s", printable(folder.name), printable(problem))
+
+
+def read_records(
+    folders: Iterable[Path],
+    report: Callable[[Path, str], None] = warn,
+    name: Callable[[Record], str] = lambda record: record.name,
+) -> list[Record]:
+    """The records in some folders, without those that cannot be read or do not belong there.
+
+    Args:
+        folders: of checkpoints.
+        report: called with the folder of each record that is left out, and why it is.
+        name: the name that a record's folder must have.
+    """
+    records = []
+    for folder in folders:
+        try:
+            record = read_record(folder)
+            if name(record) != folder.name:
+                raise ValueError(f"its record is that of {shorten(name(record))}")
+        except (ValueError, OSError) as error:
+            report(folder, str(error))
+        else:
+            records.append(record)
+    return records
 
 
 def info(name: str | Path) -> ModelInfo:
@@ -123,7 +231,6 @@ def info(name: str | Path) -> ModelInfo:
         record = None
     architecture = catalog.architecture(record.architecture if record else split_tag(str(name))[0])
     facts = catalog.architecture_facts(architecture.name)
-    weights = tuple(found for found in find_checkpoints() if split_tag(found)[0] == architecture.name)
     training_parameters = facts.training_parameters if facts else None
     if record is not None:
         parameters, classes = record.parameters, len(record.class_names) or None
@@ -135,9 +242,9 @@ def info(name: str | Path) -> ModelInfo:
         model = create(architecture.name)
         parameters, classes = count_parameters(model, consolidated=True), model.output_shape[-1]
         training_parameters = count_parameters(model)
-    licences: dict[str, str | None] = {"code": CODE_LICENCE}
+    licenses: dict[str, str | None] = {"code": CODE_LICENSE}
     if record is not None:
-        licences |= {"weights": record.licence, "data": record.dataset.licence if record.dataset else None}
+        licenses |= {"weights": record.license, "data": record.dataset.license if record.dataset else None}
     return ModelInfo(
         name=str(name),
         architecture=architecture.name,
@@ -147,14 +254,14 @@ def info(name: str | Path) -> ModelInfo:
         classes=classes,
         class_names=record.class_names if record else (),
         sharing=(record.sharing if record else None) or architecture.sharing,
-        weights=weights,
+        weights=tuple(found for found in find_checkpoints() if split_tag(found)[0] == architecture.name),
         checkpoint=record.name if record else None,
-        metrics=record.metrics if record else {},
+        scores=record.scores if record else (),
         measured_on=measured_on(record) if record else None,
-        baseline=record.baseline if record else None,
-        recipe=record.recipe_name if record else None,
+        parent=record.parent if record else None,
+        recipe=record.recipe.name if record and record.recipe else None,
         recipes=catalog.recipe_names(architecture.name),
         figures=catalog.figures(architecture.name),
-        licences=licences,
+        licenses=licenses,
         paper=catalog.families()[architecture.family].paper,
     )

@@ -17,7 +17,7 @@ from recurzoo.checkpoints.record import Record
 from recurzoo.checkpoints.scores import scores
 from recurzoo.hub.client import Client
 from recurzoo.hub.errors import explained
-from recurzoo.zoo.cards.card import write_card
+from recurzoo.zoo.card import write_card
 from recurzoo.zoo.finding import find_folder
 
 Content = Path | bytes

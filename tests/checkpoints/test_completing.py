@@ -24,18 +24,18 @@ from recurzoo.sharing import SoftSharing, partly, tied, untied
             {"a": tied(3), "b": [tied(3)], "c": tied(2), "d": tied(3)},
             "a, b and d each have 1 kernel for 3 convolutions; c has 1 kernel for 2 convolutions",
         ),
-        # Which kernel a convolution has is not told, so these are equal in words.
+        # Which kernel a convolution has is not in the words, so these are equal in words.
         (
             {"a": (partly([0, 0, 1]), partly([0, 1, 1]))},
             "a has 2 times 2 kernels for 3 convolutions",
         ),
     ],
 )
-def test_equal_banks_are_told_once(changed, words):
+def test_equal_banks_are_named_once(changed, words):
     assert sharing_in_words(changed) == words
 
 
 def test_a_bank_that_was_not_folded():
-    told = sharing_in_words({"a": (SoftSharing(2), tied(2))})
-    assert "SoftSharing(num_templates=2" in told
-    assert told.endswith("and 1 kernel for 2 convolutions")
+    words = sharing_in_words({"a": (SoftSharing(2), tied(2))})
+    assert "SoftSharing(num_templates=2" in words
+    assert words.endswith("and 1 kernel for 2 convolutions")

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from recurzoo.cli.main import main
-from recurzoo.results.row import Measured
-from tests.results.conftest import PATHS, PETS
+from recurzoo.results.rows import Measured
+from recurzoo.results.table import BEGIN, END
+from tests.support.shelf import PATHS, PETS
 
 
 def run(capsys, *words):
@@ -18,14 +19,14 @@ def run(capsys, *words):
     return status, captured.out, captured.err
 
 
-def test_verify_says_a_line_a_checkpoint(capsys, shelf):
+def test_verify_prints_a_line_a_checkpoint(capsys, shelf):
     status, out, err = run(capsys, "verify")
     assert status == 0
     assert [line.split(":")[0] for line in out.splitlines()] == [PATHS, PETS]
     assert err.splitlines() == [f"1/2 verifying {PATHS}", f"2/2 verifying {PETS}"]
 
 
-def test_verify_fails_after_telling_all(capsys, shelf, change):
+def test_verify_fails_after_all_are_compared(capsys, shelf, change):
     change(shelf / PATHS, parameters=1)
     status, out, _ = run(capsys, "verify")
     assert status == 1
@@ -33,27 +34,32 @@ def test_verify_fails_after_telling_all(capsys, shelf, change):
     assert f"{PETS}: as recorded" in out
     status, out, _ = run(capsys, "verify", "--json", PATHS)
     assert status == 1
-    told = json.loads(out)
-    assert told["passed"] is False
-    assert [checkpoint["checkpoint"] for checkpoint in told["checkpoints"]] == [PATHS]
+    report = json.loads(out)
+    assert report["passed"] is False
+    assert [checkpoint["checkpoint"] for checkpoint in report["checkpoints"]] == [PATHS]
     status, out, _ = run(capsys, "verify", shelf / PETS, "--json")
     assert (status, json.loads(out)["passed"]) == (0, True)
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "sentence"),
+    ("status", "words", "word"),
     [
         (2, ["verify", "swrn-16-1-9"], "templates"),
         (1, ["verify", "./nowhere"], "record.json"),
-        (1, ["verify", PETS, "--data", "nowhere"], "no folder"),
         (1, ["results", "--write"], "in a clone"),
     ],
 )
-def test_errors_are_one_sentence_with_a_status(capsys, shelf, monkeypatch, status, words, sentence):
-    monkeypatch.setattr("recurzoo.results.collecting.CLONE", shelf.parent)
+def test_errors_are_one_sentence_with_a_status(capsys, shelf, monkeypatch, status, words, word):
+    monkeypatch.setattr("recurzoo.results.table.CLONE", shelf.parent)
     got, out, err = run(capsys, *words)
     assert (got, out) == (status, "")
-    assert sentence in err.splitlines()[-1]
+    assert word in err.splitlines()[-1]
+
+
+def test_data_that_are_not_there_fail(capsys, shelf):
+    status, out, _ = run(capsys, "verify", PETS, "--data", "./nowhere")
+    assert status == 1
+    assert "./nowhere" in out
 
 
 def test_results(capsys, shelf, monkeypatch):
@@ -65,15 +71,14 @@ def test_results(capsys, shelf, monkeypatch):
 
 
 def test_results_are_written(capsys, shelf, monkeypatch):
-    monkeypatch.setattr("recurzoo.results.collecting.CLONE", shelf.parent)
-    monkeypatch.setattr("recurzoo.results.collecting.measure", lambda folder: Measured(11, 22))
+    monkeypatch.setattr("recurzoo.results.table.CLONE", shelf.parent)
+    monkeypatch.setattr("recurzoo.results.table.measure", lambda model: Measured(macs=11, folded_onnx_bytes=22))
     (shelf.parent / "pyproject.toml").write_text("")
-    (shelf.parent / "README.md").write_text(
-        "<!-- results: written by `recurzoo results --write` -->\n<!-- end of results -->\n"
-    )
+    (shelf.parent / "README.md").write_text(f"{BEGIN}\n{END}\n")
     status, out, err = run(capsys, "results", "--write", "--json")
     assert status == 0
     assert [row["folded_onnx_bytes"] for row in json.loads(out)["rows"]] == [22, 22]
     assert err.splitlines() == [f"1/2 measuring {PATHS}", f"2/2 measuring {PETS}"]
     assert "| 22 |" in (shelf.parent / "README.md").read_text()
     assert (shelf / "results.csv").is_file()
+    assert (shelf.parent / "docs" / "accuracy.svg").is_file()

@@ -1,1 +1,0 @@
-"""Model cards, written from records and the catalog."""
