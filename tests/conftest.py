@@ -16,7 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import pytest
 
-pytest_plugins = ["tests.support.tiny_checkpoint"]
+pytest_plugins = ["tests.support.hub", "tests.support.tiny_checkpoint"]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 

@@ -53,8 +53,13 @@ def shorten(item: Any, length: int = 80) -> str:
 
 def one_line(text: str, length: int = 200) -> str:
     """A text, such as another error's, as part of a sentence."""
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def printable(text: str) -> str:
+    """A text from elsewhere without what a terminal would obey: control characters stand as Python writes them."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _read(path: Path | Traversable) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from recurzoo.base.records import FrozenModel
 
@@ -59,6 +59,14 @@ class FigureTable(FrozenModel):
         return self
 
 
+class PublishedFacts(FrozenModel):
+    """Where a checkpoint is published: a repository of the Hub, its commit, and the SHA-256 of the record there."""
+
+    repo: str
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    record_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class FamilyFacts(FrozenModel):
     """A family's file in the catalog."""
 
@@ -66,6 +74,7 @@ class FamilyFacts(FrozenModel):
     paper: Paper
     architectures: dict[str, ArchitectureFacts]
     figures: tuple[FigureTable, ...] = ()
+    published: dict[str, PublishedFacts] = {}
 
 
 class DatasetFacts(FrozenModel):

@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from recurzoo.base.documents import shorten
 from recurzoo.base.errors import MissingWeightsError, UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import parse, split_tag
-from recurzoo.checkpoints.folder import CONFIG, RECORD, WEIGHTS, read_record
-from recurzoo.hub.client import SCHEME, Client, Repository
+from recurzoo.checkpoints.folder import RECORD, REQUIRED, read_record
+from recurzoo.hub.client import ADDRESSES, Client, Repository
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -61,13 +62,12 @@ def checkpoint_for(name: str) -> str | None:
     return full if full in find_checkpoints() else None
 
 
-def find_folder(
-    name_or_folder: str | Path, needs: Sequence[str] = (CONFIG, WEIGHTS), client: Client | None = None
-) -> Path:
+def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None) -> Path:
     """Find the checkpoint that a name, a path or an address stands for; download it if need be.
 
-    A name of the zoo is looked for in the folders of `weights_folders`, in the cache and on the Hub. It goes before a
-    folder of that name in the working directory; write `./NAME` for the folder.
+    A name of the zoo is looked for in the folders of `weights_folders`, and on the Hub if it is published there or the
+    environment variable `RECURZOO_NAMESPACE` names who publishes all names. It goes before a folder of that name in the
+    working directory; write `./NAME` for the folder.
 
     Args:
         name_or_folder: the name of a checkpoint or an architecture, the path of a folder, or
@@ -83,10 +83,10 @@ def find_folder(
         MissingWeightsError: if it is a name of the zoo that has no such files here, and the Hub gave none.
         FileNotFoundError: if it is a path with no checkpoint, or a checkpoint without these files.
         OSError: if a download fails.
-        ValueError: if a downloaded file is not as recorded.
+        ValueError: if a downloaded file is not as recorded, or a folder holds another checkpoint than its name says.
     """
     name, client = str(name_or_folder), client or Client()
-    if name.startswith(SCHEME):
+    if name.startswith(ADDRESSES):
         return client.fetch(Repository.at(name), needs)
     path = Path(name).expanduser()
     if isinstance(name_or_folder, Path) or len(path.parts) > 1 or name.startswith((".", "~")):
@@ -98,8 +98,8 @@ def find_folder(
             raise
         return _folder(path, needs)
     shipped = find_checkpoints().get(checkpoint)
-    if shipped is not None and _lacks(shipped, needs) == []:
-        return shipped
+    if shipped is not None and not _lacks(shipped, needs):
+        return _named(checkpoint, shipped)
     if shipped is None and (path / RECORD).is_file():
         return _folder(path, needs)
     return _fetch(name, checkpoint, needs, client)
@@ -117,21 +117,32 @@ def _lacks(folder: Path, needs: Sequence[str]) -> list[str]:
     return [name for name in needs if name not in recorded]
 
 
-def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
-    repository = Repository.of(checkpoint)
-    try:
-        # A name's bytes do not change, so the cache's are as good as the Hub's.
-        folder = client.fetch(repository, needs, newest=False)
-    except (FileNotFoundError, ConnectionError) as error:
-        said = str(error).partition(". Received")[0]
-        reason = "none are in the cache" if client.local_files_only else f"{repository} has none to give ({said})"
-        raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
-    if (found := read_record(folder).name) != checkpoint:
+def _named(checkpoint: str, folder: Path) -> Path:
+    """A folder whose record has the name that it is looked for by; loading compares record and config."""
+    record = read_record(folder)
+    if (record.name, record.architecture) != (checkpoint, split_tag(checkpoint)[0]):
         raise ValueError(
-            f"The Hub has another checkpoint under this name. Received: {str(repository)!r} with the record of "
-            f"{found!r}; tell its owner"
+            f"Under this name lies another checkpoint. Received: {checkpoint!r}, for which {str(folder)!r} has the "
+            f"record of {shorten(record.name)}, a {shorten(record.architecture)}; load it by its path"
         )
     return folder
+
+
+def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
+    published = catalog.published(checkpoint)
+    if namespace := os.environ.get("RECURZOO_NAMESPACE"):
+        repository = Repository(f"{namespace}/{checkpoint}")
+    elif published:
+        repository = Repository(published.repo, published.commit, published.record_sha256)
+    else:
+        raise MissingWeightsError(_say_what_to_do(name, needs, "none are published"))
+    try:
+        folder = client.fetch(repository, needs)
+    except (FileNotFoundError, ConnectionError) as error:
+        problem = str(error).partition(". Received")[0]
+        reason = "none are in the cache" if client.local_files_only else f"{repository} gives none ({problem})"
+        raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
+    return _named(checkpoint, folder)
 
 
 def _full_name(name: str) -> str:
@@ -148,8 +159,8 @@ def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
     ways.append(f'build it untrained with recurzoo.create("{architecture}")')
     if recipes:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
-    what = "weights of this name" if WEIGHTS in needs or not needs else f"{', '.join(needs)} of this name"
+    what = "weights" if set(REQUIRED) <= {*needs} or not needs else ", ".join(needs)
     return (
-        f"There are no {what} here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships instead is "
-        f"{', '.join(find_checkpoints()) or 'nothing'}"
+        f"There are no {what} of this name here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships "
+        f"instead is {', '.join(find_checkpoints()) or 'nothing'}"
     )

@@ -14,7 +14,7 @@ from recurzoo.catalog.names import split_tag
 from recurzoo.checkpoints.data import measured_on
 from recurzoo.checkpoints.folder import read_record
 from recurzoo.checkpoints.record import Record
-from recurzoo.hub.client import SCHEME, Client
+from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.zoo.finding import checkpoint_for, find_checkpoints, find_folder
 from recurzoo.zoo.loading import create
 
@@ -115,7 +115,7 @@ def info(name: str | Path) -> ModelInfo:
     """
     try:
         # The Hub is only asked of what can be nowhere else.
-        client = Client(local_files_only=not str(name).startswith(SCHEME))
+        client = Client(local_files_only=not str(name).startswith(ADDRESSES))
         record: Record | None = read_record(find_folder(name, needs=(), client=client))
     except MissingWeightsError:
         if split_tag(str(name))[1]:

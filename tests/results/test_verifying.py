@@ -15,7 +15,7 @@ from recurzoo.results.remeasuring import compare_metrics
 from recurzoo.results.table_file import format_csv
 from tests.data.test_sets import write_folder
 from tests.results.conftest import PATHS, PETS
-from tests.support.hub.server import HubServer
+from tests.support.hub import HubServer
 
 
 def problems(verification):
