@@ -58,8 +58,11 @@ def one_line(text: str, length: int = 200) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from elsewhere without what a terminal would obey: control characters stand as Python writes them."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    """A text from anywhere as it may be shown: what is no letter, mark, sign or space stands as its escape sequence.
+
+    So a name cannot move a terminal's cursor, turn the direction of writing, or end a line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _read(path: Path | Traversable) -> bytes:

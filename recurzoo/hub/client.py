@@ -13,6 +13,7 @@ from typing import Any
 
 from recurzoo.base.documents import LARGEST, shorten
 from recurzoo.checkpoints.folder import RECORD, read_record
+from recurzoo.checkpoints.record import Record
 from recurzoo.checkpoints.stored_files import is_as_recorded
 from recurzoo.hub.errors import explain, may_pass
 from recurzoo.hub.session import asking, progress_bar
@@ -76,7 +77,7 @@ class Client:
     token: str | bool | None = field(default=None, repr=False)
     local_files_only: bool = False
 
-    def fetch(self, repository: Repository, names: Sequence[str]) -> Path:
+    def fetch(self, repository: Repository, names: Sequence[str]) -> tuple[Path, Record]:
         """Get files of a checkpoint, each verified against the record; what the cache has of them is not downloaded.
 
         A file that is not as recorded is fetched anew, once. Of a commit, the Hub is only asked for what the cache
@@ -87,7 +88,7 @@ class Client:
             names: the files' names; the record always comes too.
 
         Returns:
-            The folder in the cache that has them.
+            The folder in the cache that has them, and the record.
 
         Raises:
             OSError: if they cannot be had or written: no such repository, no permission, no connection, a full disk.
@@ -110,7 +111,7 @@ class Client:
                     record.files[name].bytes,
                     lambda path: path.parent == folder and is_as_recorded(folder, path.name, record),
                 )
-            return folder
+            return folder, record
 
     def _get(self, repository: Repository, name: str, largest: int, is_right: Callable[[Path], bool]) -> Path:
         path = self._download(repository, name, largest)

@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import EXPORTS, REQUIRED, read_record
+from recurzoo.checkpoints.folder import EXPORTS, REQUIRED
 from recurzoo.checkpoints.stored_files import is_as_recorded
 from recurzoo.hub.client import Client
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 
 
 class Fetched(Report):
@@ -63,9 +63,8 @@ def fetch(
     client = Client(token, local_files_only)
     needs: tuple[str, ...] = (EXPORTS[export],) if export else REQUIRED
     if everything:
-        needs = tuple(read_record(find_folder(name_or_folder, (), client)).files)
-    folder = find_folder(name_or_folder, needs, client)
-    record = read_record(folder)
+        needs = tuple(find_checkpoint(name_or_folder, (), client)[1].files)
+    folder, record = find_checkpoint(name_or_folder, needs, client)
     if bad := [file for file in needs if not is_as_recorded(folder, file, record)]:
         raise ValueError(
             f"This checkpoint is not as it was saved; restore or fetch it anew. Received: {str(folder)!r}, whose "

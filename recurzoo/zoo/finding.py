@@ -11,6 +11,7 @@ from recurzoo.base.errors import MissingWeightsError, UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import parse, split_tag
 from recurzoo.checkpoints.folder import RECORD, REQUIRED, read_record
+from recurzoo.checkpoints.record import Record
 from recurzoo.hub.client import ADDRESSES, Client, Repository
 
 PACKAGE = Path(__file__).parent.parent
@@ -63,6 +64,13 @@ def checkpoint_for(name: str) -> str | None:
 
 
 def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None) -> Path:
+    """The folder that `find_checkpoint` gives."""
+    return find_checkpoint(name_or_folder, needs, client)[0]
+
+
+def find_checkpoint(
+    name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None
+) -> tuple[Path, Record]:
     """Find the checkpoint that a name, a path or an address stands for; download it if need be.
 
     A name of the zoo is looked for in the folders of `weights_folders`, and on the Hub if it is published there or the
@@ -76,59 +84,67 @@ def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, cli
         client: how to reach the Hub.
 
     Returns:
-        The folder.
+        The folder and its record.
 
     Raises:
         UnknownNameError: if it is none of these.
         MissingWeightsError: if it is a name of the zoo that has no such files here, and the Hub gave none.
         FileNotFoundError: if it is a path with no checkpoint, or a checkpoint without these files.
         OSError: if a download fails.
-        ValueError: if a downloaded file is not as recorded, or a folder holds another checkpoint than its name says.
+        ValueError: if a downloaded file is not as recorded, or a name's record is that of another checkpoint.
     """
     name, client = str(name_or_folder), client or Client()
     if name.startswith(ADDRESSES):
         return client.fetch(Repository.at(name), needs)
     path = Path(name).expanduser()
     if isinstance(name_or_folder, Path) or len(path.parts) > 1 or name.startswith((".", "~")):
-        return _folder(path, needs)
+        return path, _read_record_with(path, needs)
     try:
         checkpoint = _full_name(name)
     except UnknownNameError:
         if not path.is_dir():
             raise
-        return _folder(path, needs)
+        return path, _read_record_with(path, needs)
     shipped = find_checkpoints().get(checkpoint)
-    if shipped is not None and not _lacks(shipped, needs):
-        return _named(checkpoint, shipped)
-    if shipped is None and (path / RECORD).is_file():
-        return _folder(path, needs)
-    return _fetch(name, checkpoint, needs, client)
+    if shipped is not None:
+        record = read_record(shipped)
+        if not _lacks(record, needs):
+            check_name(record, checkpoint, shipped)
+            return shipped, record
+    elif (path / RECORD).is_file():
+        return path, _read_record_with(path, needs)
+    folder, record = _fetch(name, checkpoint, needs, client)
+    check_name(record, checkpoint, folder)
+    return folder, record
 
 
-def _folder(path: Path, needs: Sequence[str]) -> Path:
-    if lacking := _lacks(path, needs):
-        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(path)!r}")
-    return path
+def check_name(record: Record, checkpoint: str, folder: Path) -> None:
+    """Refuse a folder that is found by a name of the zoo and holds another checkpoint.
 
-
-def _lacks(folder: Path, needs: Sequence[str]) -> list[str]:
-    recorded = read_record(folder).files
-    # What is recorded and gone is for the verification to tell.
-    return [name for name in needs if name not in recorded]
-
-
-def _named(checkpoint: str, folder: Path) -> Path:
-    """A folder whose record has the name that it is looked for by; loading compares record and config."""
-    record = read_record(folder)
-    if (record.name, record.architecture) != (checkpoint, split_tag(checkpoint)[0]):
+    Raises:
+        ValueError: if the record has another name, or another architecture than the name says.
+    """
+    found = (record.name, record.architecture)
+    if found != (checkpoint, split_tag(checkpoint)[0]):
         raise ValueError(
-            f"Under this name lies another checkpoint. Received: {checkpoint!r}, for which {str(folder)!r} has the "
-            f"record of {shorten(record.name)}, a {shorten(record.architecture)}; load it by its path"
+            f"This folder holds another checkpoint than its name says. Received: {str(folder)!r} for {checkpoint!r}, "
+            f"with the record of {shorten(record.name)}, a {shorten(record.architecture)}; move it, or tell its owner"
         )
-    return folder
 
 
-def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
+def _read_record_with(folder: Path, needs: Sequence[str]) -> Record:
+    record = read_record(folder)
+    if lacking := _lacks(record, needs):
+        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(folder)!r}")
+    return record
+
+
+def _lacks(record: Record, needs: Sequence[str]) -> list[str]:
+    # What is recorded and gone is for the verification to tell.
+    return [name for name in needs if name not in record.files]
+
+
+def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> tuple[Path, Record]:
     published = catalog.published(checkpoint)
     if namespace := os.environ.get("RECURZOO_NAMESPACE"):
         repository = Repository(f"{namespace}/{checkpoint}")
@@ -137,12 +153,11 @@ def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> 
     else:
         raise MissingWeightsError(_say_what_to_do(name, needs, "none are published"))
     try:
-        folder = client.fetch(repository, needs)
+        return client.fetch(repository, needs)
     except (FileNotFoundError, ConnectionError) as error:
         problem = str(error).partition(". Received")[0]
         reason = "none are in the cache" if client.local_files_only else f"{repository} gives none ({problem})"
         raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
-    return _named(checkpoint, folder)
 
 
 def _full_name(name: str) -> str:

@@ -16,13 +16,12 @@ from recurzoo.base.documents import shorten
 from recurzoo.base.records import Report
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import split_tag
-from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
+from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, verify_files
 from recurzoo.checkpoints.record import Record
-from recurzoo.checkpoints.scores import scores
 from recurzoo.hub.client import Client
 from recurzoo.hub.session import asking
 from recurzoo.zoo.cards.card import write_card
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 
 Content = Path | bytes
 
@@ -90,7 +89,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
-        ValueError: if a file is missing or not as recorded; if the record lacks hashes, a test score or licences, all
+        ValueError: if a file is missing or not as recorded; if the record lacks hashes, a test score or licenses, all
             of which the error lists; or if `repo` is no name of a repository.
         OSError: if the Hub cannot be reached, or does not allow this.
 
@@ -98,8 +97,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
         >>> recurzoo.save(model, "my-model", record)
         >>> recurzoo.publish("my-model", "user/my-model", private=True)
     """
-    folder = find_folder(name_or_folder, needs=(), client=Client(token, local_files_only=True))
-    record = read_record(folder)
+    folder, record = find_checkpoint(name_or_folder, needs=(), client=Client(token, local_files_only=True))
     _refuse_incomplete(folder, record)
     verify_files(folder, record, whole=True)
     content: dict[str, Content] = {
@@ -116,17 +114,17 @@ def _refuse_incomplete(folder: Path, record: Record) -> None:
     data = record.dataset
     lacking = {
         "hashes of": [name for name in (*REQUIRED, METADATA) if name not in record.files],
-        "test scores:": [] if scores(record.metrics) else ["metrics, as train and fold --data measure them"],
-        "licences:": [
-            *([] if record.licence else ["licence, of the weights"]),
-            *([] if data and data.licence else ["dataset.licence, of the data set"]),
+        "test scores:": [] if record.headline else ["as train and fold --data measure them"],
+        "licenses:": [
+            *([] if record.license else ["license, of the weights"]),
+            *([] if data and data.license else ["dataset.license, of the data set"]),
         ],
     }
     if problems := [f"{what} {', '.join(names)}" for what, names in lacking.items() if names]:
         raise ValueError(
-            "A checkpoint is published with hashes, a test score and licences in its record. Received: "
-            f"{str(folder)!r}, which lacks {'; '.join(problems)}. Train it with --set licence=... and "
-            "--set data_licence=..., or save it again with recurzoo.save(model, folder, record)"
+            "A checkpoint is published with hashes, a test score and licenses in its record. Received: "
+            f"{str(folder)!r}, which lacks {'; '.join(problems)}. Train it with --set license=... and "
+            "--set data_license=..., or save it again with recurzoo.save(model, folder, record)"
         )
 
 

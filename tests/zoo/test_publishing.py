@@ -28,9 +28,9 @@ FILES = {
 RECORD = {
     "name": "swrn-16-1-2.cifar10",
     "architecture": "swrn-16-1-2",
-    "dataset": {"name": "cifar10", "licence": "none stated by its authors"},
-    "metrics": {"test_accuracy": 0.8125, "test_images": 10000},
-    "licence": "Apache-2.0",
+    "dataset": {"name": "cifar10", "license": "none stated by its authors"},
+    "scores": [{"metric": "accuracy", "value": 0.8125, "examples": 10000}],
+    "license": "Apache-2.0",
 }
 
 
@@ -205,6 +205,19 @@ def test_answers_that_are_no_hubs_end_in_a_sentence(hub, folder, path, body):
     else:
         with pytest.raises(OSError, match="Received: 'user/net'"):
             publish(folder, "user/net")
+
+
+def test_all_that_lacks_is_named_at_once(hub, tmp_path):
+    folder = write(tmp_path / "net", files={}, scores=[{"metric": "loss", "value": 1.0}], license=None)
+    with pytest.raises(
+        ValueError, match=r"config\.json.*; test scores: .*; licenses: license, of the weights"
+    ) as error:
+        publish(folder, "user/net")
+    assert "data set" not in str(error.value)
+    write(folder, dataset={"name": "mine"}, scores=[{"metric": "accuracy", "value": None}])
+    with pytest.raises(ValueError, match=r"lacks test scores: .*; licenses: dataset\.license"):
+        publish(folder, "user/net")
+    assert hub.count() == 0
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "model.pkl", "record.json"])
