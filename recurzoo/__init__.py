@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recurzoo.rewriting.freeze import freeze
     from recurzoo.zoo.deriving import fold, grow
     from recurzoo.zoo.evaluating import evaluate
+    from recurzoo.zoo.fetching import fetch
     from recurzoo.zoo.listing import info, list_models
     from recurzoo.zoo.loading import create, load
     from recurzoo.zoo.predicting import predict
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate",
     "export",
     "export_soft_sharing",
+    "fetch",
     "fold",
     "freeze",
     "grow",
@@ -59,6 +61,7 @@ _MODULES = {
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
     "evaluate": "recurzoo.zoo.evaluating",
+    "fetch": "recurzoo.zoo.fetching",
     "fold": "recurzoo.zoo.deriving",
     "grow": "recurzoo.zoo.deriving",
     "freeze": "recurzoo.rewriting.freeze",

@@ -18,7 +18,7 @@ os.environ["RECURZOO_CACHE"] = "off"
 import numpy as np
 import pytest
 
-pytest_plugins = ["tests.support.shelf", "tests.support.tiny_checkpoint"]
+pytest_plugins = ["tests.support.hub", "tests.support.shelf", "tests.support.tiny_checkpoint"]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 

@@ -58,7 +58,10 @@ def one_line(text: str, length: int = 200) -> str:
 
 
 def printable(text: str) -> str:
-    """A text from a file's name, a record or the network without what would steer a terminal: that is escaped."""
+    """A text from anywhere as it may be shown: what is no letter, mark, sign or space stands as its escape sequence.
+
+    So a name cannot move a terminal's cursor, turn the direction of writing, or end a line.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -81,5 +81,5 @@ class Report(FrozenModel):
 
     def __str__(self) -> str:
         console = Console(file=io.StringIO(), width=110, no_color=True)
-        console.print(self)
+        console.print(self, crop=False)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ from importlib import resources
 from typing import Any
 
 from recurzoo.base.documents import read_toml
-from recurzoo.catalog.facts import ArchitectureFacts, DatasetFacts, FamilyFacts, Figure
-from recurzoo.catalog.names import FAMILIES, Architecture, parse
+from recurzoo.catalog.facts import ArchitectureFacts, DatasetFacts, FamilyFacts, Figure, PublishedFacts
+from recurzoo.catalog.names import FAMILIES, Architecture, parse, split_tag
 from recurzoo.families.channel_statistics import BY_DATASET
 
 
@@ -82,6 +82,11 @@ def figures(name: str) -> tuple[Figure, ...]:
         for row in table.errors
         if row["architecture"] == name
     )
+
+
+def published(checkpoint: str) -> PublishedFacts | None:
+    """Where a checkpoint of this name is published; None if it is not."""
+    return families()[architecture(split_tag(checkpoint)[0]).family].published.get(checkpoint)
 
 
 def dataset_facts(name: str) -> DatasetFacts | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -59,6 +59,14 @@ class FigureTable(FrozenModel):
         return self
 
 
+class PublishedFacts(FrozenModel):
+    """Where a checkpoint is published: a repository of the Hub, its commit, and the SHA-256 of the record there."""
+
+    repo: str
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    record_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class FamilyFacts(FrozenModel):
     """A family's file, its recipes as `recurzoo.catalog.recipe` reads them."""
 
@@ -67,6 +75,7 @@ class FamilyFacts(FrozenModel):
     architectures: dict[str, ArchitectureFacts]
     figures: tuple[FigureTable, ...] = ()
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    published: dict[str, PublishedFacts] = {}
 
 
 class DatasetFacts(FrozenModel):

@@ -113,7 +113,7 @@ def _print(report: Any, as_json: bool, output: Any) -> None:
     else:
         # In a pipe there is no width to fit into, and no line may be cut or broken.
         width = None if output.isatty() else 10_000
-        Console(file=output, width=width, highlight=False, markup=False, emoji=False).print(report)
+        Console(file=output, width=width, highlight=False, markup=False, emoji=False).print(report, crop=False)
 
 
 def _fail(message: str, status: int) -> int:

@@ -18,7 +18,7 @@ from recurzoo.catalog.facts import Figure, Paper
 from recurzoo.catalog.names import split_tag
 from recurzoo.checkpoints.folder import read_record
 from recurzoo.checkpoints.record import Parent, Record, Score
-from recurzoo.hub.client import SCHEME, Client
+from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
 from recurzoo.zoo.finding import find_checkpoints, find_folder
 from recurzoo.zoo.loading import create
@@ -223,7 +223,7 @@ def info(name: str | Path) -> ModelInfo:
     """
     try:
         # The Hub is only asked of what can be nowhere else.
-        client = Client(local_files_only=not str(name).startswith(SCHEME))
+        client = Client(local_files_only=not str(name).startswith(ADDRESSES))
         record: Record | None = read_record(find_folder(name, needs=(), client=client))
     except MissingWeightsError:
         if split_tag(str(name))[1]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from recurzoo.base.documents import shorten
 from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
+from recurzoo.catalog import catalog
+from recurzoo.catalog.names import split_tag
+from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, verify_files
 from recurzoo.checkpoints.record import Record
 from recurzoo.hub.client import Client
-from recurzoo.hub.errors import explained
+from recurzoo.hub.session import asking
 from recurzoo.zoo.card import write_card
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 
 Content = Path | bytes
 
 
-@dataclass(frozen=True)
 class Published(Report):
     """What `publish` did.
 
@@ -35,6 +38,8 @@ class Published(Report):
         unchanged: names of those that the repository had already.
         removed: names of those of an earlier checkpoint there that this one does not have.
         left_out: what else lies in the folder and is not part of the checkpoint.
+        entry: str, the lines for the family's `family.toml` that let the checkpoint's name find it here; None for a
+            name that is none of the zoo's.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Published(Report):
     unchanged: tuple[str, ...]
     removed: tuple[str, ...]
     left_out: tuple[str, ...]
+    entry: str | None
 
     def __rich__(self) -> RenderableType:
         table = Table(show_header=False, box=None, pad_edge=False, title=self.name, title_justify="left")
@@ -59,7 +65,10 @@ class Published(Report):
         for key, value in rows.items():
             if value:
                 table.add_row(key, value)
-        return table
+        if self.entry is None:
+            return table
+        # In one line each, as they are to be pasted.
+        return Group(table, Text(f"\nTo let the name find it:\n\n{self.entry}", no_wrap=True, overflow="ignore"))
 
 
 def publish(name_or_folder: str | Path, repo: str, private: bool = False, token: str | bool | None = None) -> Published:
@@ -88,8 +97,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
         >>> recurzoo.save(model, "my-model", record)
         >>> recurzoo.publish("my-model", "user/my-model", private=True)
     """
-    folder = find_folder(name_or_folder, needs=(), client=Client(token, local_files_only=True))
-    record = read_record(folder)
+    folder, record = find_checkpoint(name_or_folder, needs=(), client=Client(token, local_files_only=True))
     _refuse_incomplete(folder, record)
     verify_files(folder, record, whole=True)
     content: dict[str, Content] = {
@@ -98,7 +106,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
         CARD: write_card(record, repo).encode(),
     }
     left_out = tuple(sorted(path.name for path in folder.iterdir() if path.name not in content))
-    with explained(repo):
+    with asking(repo):
         return _upload(record, content, left_out, repo, private, token)
 
 
@@ -138,32 +146,56 @@ def _upload(
             f"This repository is public already, so nothing was uploaded. Received: {repo!r} with private=True; make "
             "it private on the Hub, or publish in the open"
         )
-    there: dict[str, Any] = {file.path: file for file in api.get_paths_info(repo, list(FILES), revision=found.sha)}
-    if RECORD not in there and (others := sorted(set(there) - {CARD})):
+    # What is compared is what is built on; without a commit the client refuses to.
+    base = found.sha or ""
+    there: dict[str, Any] = {file.path: file for file in api.list_repo_tree(repo, recursive=True, revision=base)}
+    there.pop(".gitattributes", None)
+    others = sorted(set(there) - set(FILES))
+    if others or (there and RECORD not in there):
         raise ValueError(
             f"Only a checkpoint is ever overwritten, so nothing was uploaded. Received: {repo!r}, which has "
-            f"{', '.join(others)} and no {RECORD}; take another repository"
+            f"{shorten(', '.join(others or sorted(there)))}; take another repository"
         )
     changed = [name for name in content if name not in there or not _is_same(content[name], there[name])]
     # Of an earlier checkpoint: an old export beside new weights would be another network.
     stale = sorted(set(there) - set(content))
-    commit = found.sha
+    commit = base
     if changed or stale:
-        commit = api.create_commit(
-            repo,
-            [*(CommitOperationAdd(name, content[name]) for name in changed), *map(CommitOperationDelete, stale)],
-            commit_message=f"Publish {record.name}",
-            # What was compared is what is built on.
-            parent_commit=found.sha,
-        ).oid
-    unchanged = tuple(sorted(set(content) - set(changed)))
-    uploaded, removed = tuple(sorted(changed)), tuple(stale)
-    return Published(record.name, url, str(commit), bool(found.private), uploaded, unchanged, removed, left_out)
+        additions = [CommitOperationAdd(name, content[name]) for name in changed]
+        for addition in additions:
+            # One by one, as the client uploads several in threads, where the wait for an answer has no bound.
+            api.preupload_lfs_files(repo, [addition], free_memory=False)
+        operations: list[Any] = [*additions, *map(CommitOperationDelete, stale)]
+        message = f"Publish {record.name}"
+        commit = api.create_commit(repo, operations, commit_message=message, parent_commit=base).oid
+    return Published(
+        name=record.name,
+        url=url,
+        commit=commit,
+        private=bool(found.private),
+        uploaded=tuple(sorted(changed)),
+        unchanged=tuple(sorted(set(content) - set(changed))),
+        removed=tuple(stale),
+        left_out=left_out,
+        entry=_entry(record, repo, commit, hashlib.sha256(_bytes(content[RECORD])).hexdigest()),
+    )
+
+
+def _entry(record: Record, repo: str, commit: str, sha256: str) -> str | None:
+    if split_tag(record.name)[0] != record.architecture:
+        return None
+    family = catalog.architecture(record.architecture).family
+    facts = f'{{ repo = "{repo}", commit = "{commit}", record_sha256 = "{sha256}" }}'
+    return f"# recurzoo/families/{family}/family.toml\n[published]\n{json.dumps(record.name)} = {facts}"
 
 
 def _is_same(content: Content, there: Any) -> bool:
     """Whether the Hub has this content; it tells the SHA-256 of a large file, and Git's digest of a small one."""
     from huggingface_hub.utils.sha import git_hash
 
-    data = content if isinstance(content, bytes) else content.read_bytes()
+    data = _bytes(content)
     return hashlib.sha256(data).hexdigest() == there.lfs.sha256 if there.lfs else git_hash(data) == there.blob_id
+
+
+def _bytes(content: Content) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()

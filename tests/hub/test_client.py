@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import signal
+import random
 import subprocess
 import sys
 import time
@@ -14,286 +14,463 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub.server import Account, HubServer
+import recurzoo
+from recurzoo.base.documents import LARGEST
+from recurzoo.base.errors import MissingWeightsError
+from recurzoo.catalog import catalog
+from recurzoo.catalog.facts import PublishedFacts
+from recurzoo.checkpoints.folder import CONFIG, EXPORTS, RECORD, REQUIRED
+from recurzoo.hub import session
+from recurzoo.hub.client import Client, Repository
+from tests.support.hub import altered, halved
 
 NAME = "swrn-28-10-2.cifar10"
-REPOSITORY = f"recurzoo/{NAME}"
-WEIGHTS = "model.weights.h5"
-CONTENT = {
-    "config.json": b"{}",
-    "metadata.json": b'{"keras_version": "3"}',
-    "model.onnx": b"a graph",
-    WEIGHTS: bytes(range(256)) * 4000,
-}
+ONNX = EXPORTS["onnx"]
+(WEIGHTS,) = set(REQUIRED) - {CONFIG}
+CONTENT = {**dict.fromkeys(REQUIRED, b"{}"), ONNX: b"a graph", WEIGHTS: bytes(range(256)) * 4000}
+NET = "hf://user/net"
 
 
 def as_checkpoint(content: dict[str, bytes], **record) -> dict[str, bytes]:
     files = {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in content.items()}
     record = {"name": NAME, "architecture": NAME.partition(".")[0], "files": files, **record}
-    return {**content, "record.json": json.dumps(record).encode()}
+    return {**content, RECORD: json.dumps(record).encode()}
+
+
+@pytest.fixture(autouse=True)
+def _net(hub, cache):
+    hub.add("user/net", as_checkpoint(CONTENT))
 
 
 @pytest.fixture
-def hub():
-    with HubServer() as hub:
-        hub.add(REPOSITORY, as_checkpoint(CONTENT))
-        yield hub
+def naps(monkeypatch):
+    """The seconds that are slept, without sleeping."""
+    naps = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    return naps
 
 
 @pytest.fixture
-def environment(hub, tmp_path):
-    return hub.environment(tmp_path / "home", HF_HUB_OFFLINE="0")
+def offline(monkeypatch):
+    """Switches the Hub off for the client."""
+    from huggingface_hub import constants
+
+    return lambda: monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
-def start(environment, *words, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "recurzoo", "fetch", *words, "--json"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, **options)
+@pytest.fixture
+def publish(hub, monkeypatch):
+    """Enters a checkpoint of the small Hub into the catalog."""
+
+    def publish(repo="user/net", **facts):
+        head = hub.repositories[repo].commits[-1]
+        facts = {"commit": head.id, "record_sha256": sha256(head.files[RECORD]).hexdigest(), **facts}
+        monkeypatch.setitem(catalog.families()["swrn"].published, NAME, PublishedFacts(repo=repo, **facts))
+
+    return publish
 
 
-def end(process: subprocess.Popen) -> Path:
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return Path(json.loads(out)["folder"])
+def fetch(*words, **options):
+    return recurzoo.fetch(*words, **options).folder
 
 
-def fetch(environment, *words, **options) -> Path:
-    return end(start(environment, *words, **options))
+def files(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
-def refusal(environment, *words, status: int = 1, **options) -> str:
-    process = start(environment, *words, **options)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (status, ""), err
-    *_progress, sentence = err.strip().splitlines()
-    assert sentence.startswith("recurzoo: ")
-    assert "Received: " in sentence
-    assert "Traceback" not in err
-    return sentence
-
-
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def test_a_name_is_downloaded_once_and_then_needs_no_hub(hub, environment):
-    folder = fetch(environment, NAME)
-    assert files(folder) == {"config.json", "metadata.json", WEIGHTS, "record.json"}
-    assert (folder / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
+def test_a_published_name_is_downloaded_once_and_then_needs_no_hub(hub, publish, offline):
+    publish()
+    fetched = recurzoo.fetch(NAME)
+    assert fetched.files == {name: len(CONTENT[name]) for name in REQUIRED}
+    assert set(files(fetched.folder)) == {*REQUIRED, RECORD}
+    assert files(fetched.folder)[WEIGHTS] == CONTENT[WEIGHTS]
     asked = hub.count()
-    assert fetch(environment, "swrn-28-10-2") == folder
-    assert fetch(environment, NAME) == folder
+    # Whatever the repository has become meanwhile.
+    hub.add("user/net", as_checkpoint({**CONTENT, WEIGHTS: b"another"}))
+    assert recurzoo.fetch("swrn-28-10-2") == fetched
     assert hub.count() == asked
+    offline()
+    assert recurzoo.fetch(NAME) == fetched
 
 
-def test_an_export_is_fetched_by_name_and_alone(hub, environment):
-    folder = fetch(environment, NAME, "--export", "onnx")
-    assert files(folder) == {"model.onnx", "record.json"}
-    assert (folder / "model.onnx").read_bytes() == CONTENT["model.onnx"]
-    assert "model.tflite" in refusal(environment, NAME, "--export", "litert")
-    # It is not among what ships, so it would come from the Hub.
-    assert "swrn-22-1-2.cifar10" in refusal(environment, "swrn-22-1-2", "--export", "onnx")
+def test_a_name_that_is_not_published_asks_nobody(hub, monkeypatch):
+    for name in (NAME, "swrn-28-10-2"):
+        with pytest.raises(MissingWeightsError, match=name):
+            recurzoo.fetch(name)
+    assert hub.count() == 0
+    # With a namespace, whoever sets it says that all names are there.
+    monkeypatch.setenv("RECURZOO_NAMESPACE", "somebody")
+    with pytest.raises(MissingWeightsError, match=f"hf://somebody/{NAME}"):
+        recurzoo.fetch(NAME)
+    hub.add(f"somebody/{NAME}", as_checkpoint(CONTENT))
+    assert files(fetch(NAME))[WEIGHTS] == CONTENT[WEIGHTS]
 
 
-def test_the_namespace_is_a_setting(hub, environment):
-    hub.add(f"somebody/{NAME}", as_checkpoint(CONTENT, hardware="another"))
-    folder = fetch(environment | {"RECURZOO_NAMESPACE": "somebody"}, NAME)
-    assert "another" in (folder / "record.json").read_text()
+@pytest.mark.parametrize("record", [{"name": "swrn-28-10-4.cifar10"}, {"architecture": "swrn-28-10-4"}])
+def test_another_checkpoint_under_a_name_is_refused(hub, publish, record):
+    hub.add("user/net", as_checkpoint(CONTENT, **record))
+    publish()
+    with pytest.raises(ValueError, match=r"swrn-28-10-4"):
+        recurzoo.fetch(NAME)
 
 
-def test_an_address_follows_the_repository_unless_it_is_pinned(hub, environment):
-    first = hub.repositories[REPOSITORY].commits[-1].id
-    address = f"hf://{REPOSITORY}"
-    assert fetch(environment, address).name == first
-    second = hub.add(REPOSITORY, as_checkpoint({**CONTENT, WEIGHTS: b"better"}))
-    assert fetch(environment, address).name == second
-    folder = fetch(environment, f"{address}@{first}")
-    assert (folder / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
-    # Without the Hub, what was last seen of it.
-    assert fetch(environment | {"HF_HUB_OFFLINE": "1"}, address).name == second
-    hub.fail(status=500)
-    assert fetch(environment, address).name == second
+def test_the_record_of_a_published_name_is_the_one_that_was_published(hub, publish):
+    publish(record_sha256="0" * 64)
+    with pytest.raises(ValueError, match=RECORD):
+        recurzoo.fetch(NAME)
 
 
-def test_a_private_repository_opens_with_its_token(hub, environment):
-    hub.accounts["hf_friend"] = Account("recurzoo")
-    hub.repositories[REPOSITORY].private = True
-    assert "token" in refusal(environment, f"hf://{REPOSITORY}")
-    assert (fetch(environment | {"HF_TOKEN": "hf_friend"}, NAME) / WEIGHTS).is_file()
+def test_an_export_is_fetched_alone_and_everything_together():
+    folder = fetch(NET, "onnx")
+    assert files(folder) == {name: data for name, data in as_checkpoint(CONTENT).items() if name in (ONNX, RECORD)}
+    with pytest.raises(FileNotFoundError, match=EXPORTS["litert"]):
+        recurzoo.fetch(NET, "litert")
+    with pytest.raises(ValueError, match="pickle"):
+        recurzoo.fetch(NET, "pickle")
+    assert files(fetch(NET, everything=True)) == as_checkpoint(CONTENT)
 
 
-@pytest.mark.parametrize("spoiled", ["config.json", WEIGHTS])
-def test_a_file_altered_in_the_cache_is_fetched_anew(hub, environment, spoiled):
-    folder = fetch(environment, NAME)
-    content = CONTENT[spoiled]
-    (folder / spoiled).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert spoiled in refusal(environment | {"HF_HUB_OFFLINE": "1"}, f"hf://{REPOSITORY}")
-    assert fetch(environment, NAME) == folder
-    assert (folder / spoiled).read_bytes() == content
-    assert hub.downloads[f"{REPOSITORY}/{spoiled}"] == 2
+def test_an_address_follows_its_repository_unless_it_is_pinned(hub, naps, offline):
+    commits = hub.repositories["user/net"].commits
+    second = hub.add("user/net", as_checkpoint({**CONTENT, WEIGHTS: b"better"}))
+    hub.repositories["user/net"].tags["v1"] = commits[1].id
+    for revision in (commits[1].id, "v1"):
+        assert files(fetch(f"{NET}@{revision}"))[WEIGHTS] == CONTENT[WEIGHTS]
+    assert fetch(f"{hub.url}/user/net/tree/v1").endswith(commits[1].id)
+    assert fetch(NET).endswith(second)
+    # Where the Hub does not answer, what was last seen of it.
+    for fault in ({"status": 500}, {"status": 429, "headers": {"Retry-After": "100000"}}, {"headers": {"ETag": ""}}):
+        hub.faults.clear()
+        hub.fail(**fault)
+        assert fetch(NET).endswith(second)
+    offline()
+    assert fetch(NET).endswith(second)
+    assert naps == []
 
 
-def test_a_record_altered_in_the_cache_is_fetched_anew(hub, environment):
-    folder = fetch(environment, NAME)
-    path = folder / "record.json"
-    record = path.read_bytes()
+@pytest.mark.parametrize(
+    "address",
+    [
+        "hf://nobody",
+        "hf://user/net@",
+        "hf://user/net@/etc/passwd",
+        "hf://user/net@%2Fetc%2Fpasswd",
+        "hf://user/net@..%2F..%2Fx",
+        "hf://user/net@-x",
+        "hf://user/net/config.json",
+        "hf://datasets/user/net",
+        "hf://../net",
+        "https://example.com/user/net",
+    ],
+)
+def test_what_is_no_address_of_a_repository_is_refused(hub, address):
+    with pytest.raises(ValueError, match="Received: ") as error:
+        recurzoo.fetch(address)
+    assert repr(address) in str(error.value)
+    assert hub.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "revision"),
+    [
+        ("hf://user/net", "user/net", None),
+        ("hf://models/user/net@v1.0", "user/net", "v1.0"),
+        ("hf://user/net@refs/pr/1", "user/net", "refs/pr/1"),
+        ("hf://user/net@mine%2Fnew", "user/net", "mine/new"),
+        ("https://huggingface.co/user/net/tree/v1", "user/net", "v1"),
+    ],
+)
+def test_addresses(address, name, revision):
+    assert Repository.at(address) == Repository(name, revision)
+
+
+def test_a_private_repository_opens_with_its_token_which_is_never_shown(hub, monkeypatch):
+    hub.repositories["user/net"].private = True
+    with pytest.raises(FileNotFoundError, match="HF_TOKEN"):
+        recurzoo.fetch(NET)
+    assert files(fetch(NET, token="hf_owner"))[WEIGHTS] == CONTENT[WEIGHTS]
+    assert "hf_owner" not in repr(Client("hf_owner"))
+    monkeypatch.setenv("HF_TOKEN", "hf_owner")
+    recurzoo.fetch(NET)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_file_altered_in_the_cache_is_fetched_anew(hub, offline, monkeypatch, name):
+    folder = fetch(NET)
+    Path(folder, name).write_bytes(altered(CONTENT[name]))
+    with monkeypatch.context() as context:
+        context.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(ValueError, match=name):
+            recurzoo.fetch(NET)
+    with pytest.raises(ValueError, match=name):
+        recurzoo.fetch(NET, local_files_only=True)
+    assert fetch(NET) == folder
+    assert files(folder)[name] == CONTENT[name]
+    assert hub.count("GET", f"*/{name}") == 2
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_record_altered_in_the_cache_is_fetched_anew(hub, publish, pinned):
+    publish()
+    name = NAME if pinned else NET
+    path = Path(fetch(name), RECORD)
+    record = as_checkpoint(CONTENT)[RECORD]
     path.write_bytes(record.replace(b"swrn", b"wwrn"))
-    assert fetch(environment, NAME) == folder
+    fetch(name)
     assert path.read_bytes() == record
     # As editors do, with a file in place of the cache's link.
     path.unlink()
     path.write_bytes(record.replace(b"swrn", b"wwrn"))
-    assert fetch(environment, NAME) == folder
+    fetch(name)
     assert path.read_bytes() == record
     assert path.is_symlink()
 
 
-def test_a_record_larger_than_any_is_not_downloaded(hub, environment):
-    hub.add("user/huge", {"record.json": b" " * 5_000_000})
-    assert "larger" in refusal(environment, "hf://user/huge")
-    assert hub.downloads["user/huge/record.json"] == 0
-
-
-def test_what_is_there_beside_what_is_asked_for_is_mended_too(hub, environment):
-    folder = fetch(environment, NAME)
-    assert fetch(environment, NAME, "--export", "onnx") == folder
-    (folder / "model.onnx").write_bytes(b"evil")
-    assert fetch(environment, NAME) == folder
-    assert (folder / "model.onnx").read_bytes() == CONTENT["model.onnx"]
-    assert files(fetch(environment, NAME, "--all")) == {*CONTENT, "record.json"}
-
-
-def test_a_folder_is_verified_as_well(tmp_path, environment):
+def test_a_folder_is_verified_as_well(tmp_path):
     for name, data in as_checkpoint(CONTENT).items():
         (tmp_path / name).write_bytes(data)
-    assert fetch(environment, str(tmp_path)) == tmp_path
+    assert fetch(tmp_path) == str(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"evil")
-    assert WEIGHTS in refusal(environment, str(tmp_path))
+    with pytest.raises(ValueError, match=WEIGHTS):
+        recurzoo.fetch(tmp_path)
 
 
-@pytest.mark.parametrize("fault", [{"altered": True}, {"truncated": True}, {"swapped": CONTENT[WEIGHTS][::-1]}])
-def test_a_file_spoiled_on_the_way_is_fetched_anew_once_and_then_refused(hub, environment, fault):
-    hub.fail(f"*/{WEIGHTS}", **fault)
-    assert WEIGHTS in refusal(environment, NAME) or "truncated" in fault
-    hub.mend()
-    assert (fetch(environment, NAME) / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
+@pytest.mark.parametrize("body", [altered, halved, b"x" * len(CONTENT[WEIGHTS])])
+@pytest.mark.parametrize("name", [RECORD, WEIGHTS])
+def test_a_file_spoiled_on_the_way_is_fetched_anew_and_otherwise_refused(hub, naps, body, name):
+    # Honest digests and sizes, another content.
+    hub.fail(f"*/{name}", body=body, times=1)
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+    hub.add("user/net", as_checkpoint({**CONTENT, WEIGHTS: b"better"}, epochs=1))
+    hub.fail(f"*/{name}", body=body)
+    with pytest.raises((ValueError, ConnectionError), match="Received"):
+        recurzoo.fetch(NET)
+    hub.faults.clear()
+    assert files(fetch(NET))[WEIGHTS] == b"better"
 
 
-def test_a_file_spoiled_once_costs_a_second_download(hub, environment):
-    hub.fail(f"*/{WEIGHTS}", altered=True, times=1)
-    assert (fetch(environment, NAME) / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
-    assert hub.downloads[f"{REPOSITORY}/{WEIGHTS}"] == 2
+def test_what_is_larger_than_it_may_be_is_not_kept(hub, cache):
+    hub.add("user/huge", {RECORD: b" " * (LARGEST + 1)})
+    hub.add("user/other", as_checkpoint(CONTENT) | {WEIGHTS: bytes(2_000_000)})
+    for repo, largest in (("huge", LARGEST), ("other", len(CONTENT[WEIGHTS]))):
+        with pytest.raises(ValueError, match=f"{largest} bytes"):
+            recurzoo.fetch(f"hf://user/{repo}")
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.stat().st_size > len(CONTENT[WEIGHTS])]
 
 
-def test_a_file_of_another_size_than_recorded_is_not_even_downloaded(hub, environment):
-    hub.add(REPOSITORY, as_checkpoint(CONTENT) | {WEIGHTS: b"x" * 5_000_000})
-    assert f"{WEIGHTS} of" in refusal(environment, NAME)
-    assert hub.downloads[f"{REPOSITORY}/{WEIGHTS}"] == 0
+@pytest.mark.parametrize("content", [{CONFIG: b"{}"}, {RECORD: b"{"}, {RECORD: b"[]"}, {RECORD: b'{"files": 3}'}])
+def test_what_is_no_checkpoint_is_refused(hub, content):
+    hub.add("user/other", content)
+    with pytest.raises((FileNotFoundError, ValueError), match=RECORD):
+        recurzoo.fetch("hf://user/other")
 
 
-def test_another_checkpoint_under_a_name_is_refused(hub, environment):
-    hub.add(REPOSITORY, as_checkpoint(CONTENT, name="swrn-28-10-4.cifar10"))
-    assert "swrn-28-10-4.cifar10" in refusal(environment, NAME)
-
-
-def test_what_is_no_checkpoint_is_refused(hub, environment):
-    hub.add("user/other", {"config.json": b"{}"})
-    assert "record.json" in refusal(environment, "hf://user/other")
-    hub.add("user/broken", {"record.json": b"{"})
-    assert "record" in refusal(environment, "hf://user/broken")
-
-
-def test_paths_in_a_record_stay_in_the_cache(hub, environment, tmp_path):
-    content = {**CONTENT, "../../../../../escaped.json": b"{}"}
-    hub.add("user/net", {**CONTENT, "record.json": as_checkpoint(content)["record.json"]})
-    start(environment, "hf://user/net").communicate(timeout=60)
+@pytest.mark.parametrize("name", ["../../../../../escaped.json", "/tmp/escaped.json", "README.md"])
+def test_a_record_names_no_other_files(hub, tmp_path, name):
+    hub.add("user/other", as_checkpoint({**CONTENT, name: b"{}"}))
+    with pytest.raises(ValueError, match="no files of the names"):
+        recurzoo.fetch("hf://user/other", everything=True)
     assert not list(tmp_path.rglob("escaped.json"))
 
 
-@pytest.mark.parametrize(
-    ("fault", "word"),
-    [
-        ({"status": 404, "code": "RepoNotFound"}, "no such repository"),
-        ({"status": 403}, "forbids"),
-        # The client tries these again for a while.
-        pytest.param({"status": 500}, "trouble", marks=pytest.mark.slow),
-        pytest.param({"stall": 3.0, "method": "GET"}, "time", marks=pytest.mark.slow),
-    ],
-)
-def test_a_hub_that_fails_gives_one_sentence_and_loses_nothing(hub, environment, fault, word):
-    patient = environment | {"HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_ETAG_TIMEOUT": "1"}
-    hub.fail("*/record.json", **fault)
-    assert word in refusal(patient, NAME)
-    hub.mend()
-    assert (fetch(environment, NAME) / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
+@pytest.mark.parametrize("value", ["../../../../escaped", "{outside}/escaped", "", '""', "x" * 40, "W/../x"])
+@pytest.mark.parametrize("header", ["ETag", "X-Linked-Etag", "X-Repo-Commit"])
+@pytest.mark.parametrize(("path", "status"), [(RECORD, 200), (WEIGHTS, 200), (RECORD, 404)])
+def test_a_digest_that_is_none_is_never_a_path(hub, cache, tmp_path, naps, header, value, path, status):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    headers = {"ETag": '"' + "0" * 40 + '"', "X-Repo-Commit": "0" * 40, header: value.format(outside=outside)}
+    if status == 404:
+        headers["X-Error-Code"] = "EntryNotFound"
+    hub.fail(f"*/{path}", status=status if status != 200 else 0, headers=headers)
+    if not (header == "X-Linked-Etag" and not value):
+        with pytest.raises(OSError, match="Received: 'hf://user/net"):
+            recurzoo.fetch(NET)
+    assert not list(outside.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} <= {"outside", "home"}
+    assert {path.name for path in cache.glob("*")} <= {"models--user--net", ".locks", "CACHEDIR.TAG"}
+    hub.faults.clear()
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
 
 
-def test_nothing_published_and_wrong_names(hub, environment):
-    sentence = refusal(environment, "swrn-28-10-4")
-    assert "hf://recurzoo/swrn-28-10-4.cifar10 has none to give (There is no such repository" in sentence
-    assert "swrn-22-1-2.cifar10" in sentence
-    assert "swrn-28-10-2" in refusal(environment, "swrm-28-10-2", status=2)
-    assert "hf://USER/REPO" in refusal(environment, "hf://nobody")
+def test_a_pause_is_kept_within_patience(hub, naps):
+    fault = {"path": "*/resolve/*", "status": 429, "headers": {"Retry-After": "30"}}
+    hub.fail(**fault, times=2)
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+    assert naps == [31]
+    hub.add("user/net", as_checkpoint(CONTENT, epochs=1))
+    for headers in ({"Retry-After": "100000"}, {"Retry-After": "9" * 5000}, {"RateLimit": '"api";r=0;t=100000'}):
+        hub.faults.clear()
+        hub.fail("*/resolve/*", status=429, headers=headers)
+        with pytest.raises(OSError, match="429"):
+            fetch(f"{NET}@{hub.repositories['user/net'].commits[-1].id}")
+    assert naps == [31]
+
+
+@pytest.mark.parametrize("fault", [{"reset": True}, {"cut": True}, {"status": 500}, {"status": 503}])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_fails_once_is_asked_for_again(hub, naps, fault, method):
+    hub.fail(f"*/{WEIGHTS}", method=method, **fault, times=1)
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+
+
+@pytest.mark.parametrize("fault", [{"reset": True}, {"cut": True}, {"status": 500}, {"status": 429}])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_always_fails_ends_after_a_few_tries(hub, naps, fault, method):
+    hub.fail(f"*/{WEIGHTS}", method=method, **fault)
+    with pytest.raises(OSError, match="Received: 'hf://user/net"):
+        recurzoo.fetch(NET)
+    assert sum(naps) < 60
+    assert hub.count(method, f"*/{WEIGHTS}") < 20
+    hub.faults.clear()
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_silence_is_waited_for_so_long_and_no_longer(hub, monkeypatch, method):
+    monkeypatch.setattr(session, "LONGEST_WAIT", 2.0)
+    hub.fail(f"*/{WEIGHTS}", method=method, stall=60.0)
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match="Received: 'hf://user/net"):
+        recurzoo.fetch(NET)
+    assert 2 <= time.monotonic() - start < 6
+
+
+def test_what_comes_slowly_comes(hub, monkeypatch):
+    monkeypatch.setattr(session, "LONGEST_WAIT", 1.0)
+    # Longer in all than the patience, but never silent for so long.
+    for name in (RECORD, *REQUIRED):
+        hub.fail(f"*/{name}", method="GET", stall=0.6)
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+
+
+def test_outside_of_our_calls_the_client_is_as_it_was(hub):
+    import huggingface_hub
+
+    recurzoo.fetch(NET)
+    hub.fail("*", headers={"X-Repo-Commit": "v1", "X-HF-Warning": "\x1b[31m"})
+    metadata = huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url("user/net", CONFIG), timeout=5)
+    assert metadata.commit_hash == "v1"
+
+
+def test_nothing_that_a_hub_says_moves_the_terminal(hub, caplog):
+    headers = {"X-HF-Warning": "; \x1b[31mred", "X-Error-Message": "\x1b]0;title\x07"}
+    hub.fail(status=403, headers=headers, body=b'{"error": "\\u001b[2J"}')
+    with pytest.raises(PermissionError) as error:
+        recurzoo.fetch(NET)
+    assert str(error.value).isprintable()
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+def test_a_full_disk_gives_one_sentence_and_leaves_no_rest(cache):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Received: 'hf://user/net"):
+            recurzoo.fetch(NET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache.rglob("*.incomplete"))
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+
+
+def test_a_cache_that_cannot_be_made_gives_one_sentence(cache):
+    cache.parent.write_text("in the way")
+    with pytest.raises(OSError, match="HF_HOME"):
+        recurzoo.fetch(NET)
+
+
+# Of processes.
+
+
+SCRIPT = """
+import sys
+from huggingface_hub import constants
+constants.FILELOCK_LOG_EVERY_SECONDS = 0.5
+import recurzoo
+try:
+    print(recurzoo.fetch(sys.argv[1]).folder)
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def start(hub, tmp_path):
+    def start(name, **options) -> subprocess.Popen:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = hub.environment(tmp_path / "home")
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, name], env=environment, **streams, **options)
+
+    return start
+
+
+def end(process: subprocess.Popen, status: int = 0) -> str:
+    """The folder, or what standard error says."""
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == status, err
+    return out.strip() if status == 0 else err
+
+
+def await_request(hub, method, path):
+    deadline = time.monotonic() + 30
+    while not hub.count(method, path):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [6, pytest.param(16, marks=pytest.mark.slow)])
+def test_processes_make_one_download_a_file(hub, start, number):
+    processes = [start(NET) for _ in range(number)]
+    assert len({end(process) for process in processes}) == 1
+    for name in (*REQUIRED, RECORD):
+        assert hub.count("GET", f"*/{name}") == 1
+
+
+@pytest.mark.parametrize("name", [RECORD, WEIGHTS])
+def test_who_waits_for_a_killed_download_takes_over(hub, start, name):
+    hub.fail(f"*/{name}", method="GET", stall=60.0, times=1)
+    first = start(NET)
+    await_request(hub, "GET", f"*/{name}")
+    second = start(NET)
+    # Until it says what it waits for.
+    line = ""
+    while "lock" not in line:
+        line = second.stderr.readline()
+        assert line
+    assert "user--net" in line
+    first.kill()
+    first.communicate()
+    assert files(end(second))[WEIGHTS] == CONTENT[WEIGHTS]
 
 
 @pytest.mark.slow
-def test_nobody_answers(environment):
-    assert "reached" in refusal(environment | {"HF_ENDPOINT": "http://127.0.0.1:9"}, NAME)
+def test_kills_lose_nothing(hub, start):
+    randomly = random.Random(0)
+    hub.fail("*", stall=0.2)
+    for _ in range(40):
+        process = start(NET)
+        time.sleep(randomly.uniform(0.3, 3.0))
+        process.kill()
+        process.communicate()
+    hub.faults.clear()
+    assert files(end(start(NET)))[WEIGHTS] == CONTENT[WEIGHTS]
 
 
-def obey_permissions() -> None:
-    """Take from a process of root, who writes everywhere, the right to do so."""
-    if os.geteuid() == 0:
-        drop_from_bounding_set, dac_override = 24, 1
-        ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override)
+def test_a_read_only_cache_gives_what_it_has(hub, start, tmp_path):
+    def obey_permissions() -> None:
+        """Take from a process of root, who writes everywhere, the right to do so."""
+        if os.geteuid() == 0:
+            drop_from_bounding_set, dac_override = 24, 1
+            ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override)
 
-
-def test_a_read_only_cache_gives_what_it_has(hub, environment, tmp_path):
-    folder = fetch(environment, NAME)
+    folder = end(start(NET))
     hub.add("user/other", as_checkpoint(CONTENT))
-    cache = tmp_path / "home"
-    subprocess.run(["chmod", "-R", "a-w", cache], check=True)
+    subprocess.run(["chmod", "-R", "a-w", tmp_path / "home"], check=True)
     try:
-        assert fetch(environment, NAME, preexec_fn=obey_permissions) == folder
-        assert fetch(environment, f"hf://{REPOSITORY}", preexec_fn=obey_permissions) == folder
-        assert "HF_HOME" in refusal(environment, "hf://user/other", preexec_fn=obey_permissions)
+        assert end(start(NET, preexec_fn=obey_permissions)) == folder
+        assert "HF_HOME" in end(start("hf://user/other", preexec_fn=obey_permissions), status=1)
     finally:
-        subprocess.run(["chmod", "-R", "u+w", cache], check=True)
-
-
-def test_a_cache_that_cannot_be_made_gives_one_sentence(environment, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    assert "file" in refusal(environment | {"HF_HOME": str(tmp_path / "file" / "home")}, NAME)
-
-
-def test_a_full_disk_gives_one_sentence_and_leaves_no_rest(environment, tmp_path):
-    import resource
-
-    def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    assert "file" in refusal(environment, NAME, preexec_fn=fill)
-    assert not list(tmp_path.rglob("*.incomplete"))
-    assert (fetch(environment, NAME) / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
-
-
-def test_eight_processes_make_one_download(hub, environment):
-    processes = [start(environment, NAME) for _ in range(8)]
-    assert len({end(process) for process in processes}) == 1
-    assert hub.downloads[f"{REPOSITORY}/{WEIGHTS}"] == 1
-    assert hub.downloads[f"{REPOSITORY}/record.json"] == 1
-
-
-@pytest.mark.parametrize("path", ["*/record.json", f"*/{WEIGHTS}"])
-def test_a_killed_download_leaves_a_cache_that_works(hub, environment, path):
-    hub.fail(path, stall=30.0, method="GET")
-    process = start(environment, NAME)
-    deadline = time.monotonic() + 30
-    while not hub.count("GET", path):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    waiting = start(environment, NAME)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    hub.mend()
-    assert (end(waiting) / WEIGHTS).read_bytes() == CONTENT[WEIGHTS]
+        subprocess.run(["chmod", "-R", "u+w", tmp_path / "home"], check=True)

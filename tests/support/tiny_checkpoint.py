@@ -7,8 +7,6 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.support.hub.server import HubServer
-
 
 @pytest.fixture
 def tiny(randomize):
@@ -47,10 +45,3 @@ def outputs():
         return ops.convert_to_numpy(model(np.asarray(images)))
 
     return outputs
-
-
-@pytest.fixture
-def hub():
-    """A small Hub on this machine, for real clients in subprocesses."""
-    with HubServer() as hub:
-        yield hub

@@ -18,7 +18,8 @@ def zoo(folder, tmp_path, monkeypatch):
     """A zoo whose only checkpoint is the small one."""
     monkeypatch.setattr("recurzoo.zoo.finding.PACKAGE", tmp_path / "recurzoo")
     (tmp_path / "weights").mkdir()
-    shutil.copytree(folder, tmp_path / "weights" / "swrn-16-1-2.cifar10")
+    record = shutil.copytree(folder, tmp_path / "weights" / "swrn-16-1-2.cifar10") / "record.json"
+    record.write_text(record.read_text().replace('"tiny"', '"swrn-16-1-2.cifar10"'))
     monkeypatch.setenv("RECURZOO_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
 
@@ -62,7 +63,7 @@ def test_a_name_goes_before_a_folder_of_that_name(zoo, monkeypatch, tmp_path):
         ("swrn-16-1-3", UnknownNameError, "1 to 2 templates"),
         ("swrn_16_1_2", UnknownNameError, "did you mean swrn-16-1-2"),
         ("/nowhere/at/all", FileNotFoundError, r"record\.json"),
-        ("hf://user", ValueError, "An address is hf://USER/REPO"),
+        ("hf://user", ValueError, "hf://user"),
     ],
 )
 def test_what_is_not_there_says_what_to_do(zoo, name, error, told):

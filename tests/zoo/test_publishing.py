@@ -6,11 +6,16 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
+import tomllib
 
 import pytest
 
+import recurzoo
+from recurzoo.catalog import catalog
+from recurzoo.catalog.facts import PublishedFacts
+from recurzoo.hub import session
 from recurzoo.zoo.publishing import publish
-from tests.support.hub.server import Account
 
 FILES = {
     "config.json": b'{"class_name": "SWRN"}\n',
@@ -23,9 +28,9 @@ FILES = {
 RECORD = {
     "name": "swrn-16-1-2.cifar10",
     "architecture": "swrn-16-1-2",
-    "dataset": {"name": "cifar10", "licence": "none stated by its authors"},
-    "metrics": {"test_accuracy": 0.8125, "test_images": 10000},
-    "licence": "Apache-2.0",
+    "dataset": {"name": "cifar10", "license": "none stated by its authors"},
+    "scores": [{"metric": "accuracy", "value": 0.8125, "examples": 10000}],
+    "license": "Apache-2.0",
 }
 
 
@@ -41,159 +46,178 @@ def write(folder, **changes):
     return folder
 
 
-def recorded(folder):
-    return json.loads((folder / "record.json").read_text())["files"]
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
-    """Tests that refuse in this process must not get as far as the Hub."""
-    monkeypatch.setattr("recurzoo.zoo.publishing._upload", None)
-
-
 @pytest.fixture
 def folder(tmp_path):
     return write(tmp_path / "net")
 
 
-@pytest.fixture
-def run(hub, tmp_path):
-    """Gives status, report and sentence of `recurzoo publish`."""
-
-    def run(*words, token="hf_owner", **more):
-        environment = hub.environment(tmp_path / "home", **more) | ({"HF_TOKEN": token} if token else {})
-        command = [sys.executable, "-m", "recurzoo", "publish", *map(str, words), "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert "Traceback" not in done.stderr
-        return done.returncode, json.loads(done.stdout or "null"), done.stderr.strip().rpartition("\n")[2]
-
-    return run
+@pytest.fixture(autouse=True)
+def _owner(hub, cache, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_owner")
 
 
-def test_one_commit_has_what_the_record_lists_and_nothing_else(hub, run, folder):
+def head(hub, repo="user/net"):
+    return {name: data for name, data in hub.repositories[repo].commits[-1].files.items() if name != ".gitattributes"}
+
+
+def test_one_commit_has_what_the_record_lists_and_nothing_else(hub, folder):
     (folder / "notes.txt").write_text("mine")
     (folder / ".env").write_text("SECRET=1")
-    (folder / "model.keras").write_bytes(b"PK")
     (folder / "checkpoints").mkdir()
-    status, report, _ = run(folder, "--repo", "user/net", "--private")
+    report = publish(folder, "user/net", private=True)
     repository = hub.repositories["user/net"]
-    assert status == 0
     assert repository.private
     assert [commit.changes for commit in repository.commits[1:]] == [8]
-    published = {name: content for name, content in repository.head.files.items() if name != ".gitattributes"}
+    published = head(hub)
     card = published.pop("README.md").decode()
     assert published == FILES | {"record.json": (folder / "record.json").read_bytes()}
     assert 'recurzoo.load("hf://user/net")' in card
     assert "81.25%" in card
-    assert report == {
+    assert report.to_dict() == {
         "name": "swrn-16-1-2.cifar10",
         "url": f"{hub.url}/user/net",
-        "commit": repository.head.id,
+        "commit": repository.commits[-1].id,
         "private": True,
         "uploaded": sorted([*FILES, "README.md", "record.json"]),
         "unchanged": [],
         "removed": [],
-        "left_out": [".env", "checkpoints", "model.keras", "notes.txt"],
+        "left_out": [".env", "checkpoints", "notes.txt"],
+        "entry": report.entry,
     }
+    assert report.entry in str(report)
     # The card is for the Hub: the folder stays as it is.
     assert not (folder / "README.md").exists()
 
 
-def test_again_commits_only_what_has_changed(hub, run, folder):
-    first = run(folder, "--repo", "user/net")[1]
-    again = run(folder, "--repo", "user/net")[1]
-    repository = hub.repositories["user/net"]
-    assert (again["commit"], again["uploaded"]) == (first["commit"], [])
-    assert again["unchanged"] == first["uploaded"]
-    assert (len(repository.commits), hub.count("POST", "*/commit/*"), hub.count("PUT")) == (2, 1, 3)
+def test_the_entry_lets_the_name_find_it(hub, folder, monkeypatch):
+    table = tomllib.loads(publish(folder, "user/net").entry)["published"]
+    name, facts = "swrn-16-1-2.cifar10", table["swrn-16-1-2.cifar10"]
+    assert facts["record_sha256"] == hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()
+    monkeypatch.setitem(catalog.families()["swrn"].published, name, PublishedFacts(**facts))
+    assert recurzoo.fetch(name, "onnx").folder.endswith(facts["commit"])
+    # A name that is none of the zoo's has no entry.
+    assert publish(write(folder, name="mine"), "user/mine").entry is None
+
+
+def test_again_commits_only_what_has_changed(hub, folder):
+    first = publish(folder, "user/net")
+    again = publish(folder, "user/net")
+    commits = hub.repositories["user/net"].commits
+    assert (again.commit, again.uploaded, again.unchanged) == (first.commit, (), first.uploaded)
+    assert (len(commits), hub.count("POST", "*/commit/*"), hub.count("PUT")) == (2, 1, 3)
     (folder / "training.csv").write_bytes(b"epoch,loss\n1,2.0\n2,1.0\n")
-    write(folder)
-    third = run(folder, "--repo", "user/net")[1]
+    third = publish(write(folder), "user/net")
     # The record has the log's hash and the card the log's size.
-    assert third["uploaded"] == ["README.md", "record.json", "training.csv"]
-    assert [commit.changes for commit in repository.commits[1:]] == [8, 3]
-    assert third["commit"] == repository.head.id
+    assert third.uploaded == ("README.md", "record.json", "training.csv")
+    assert [commit.changes for commit in commits[1:]] == [8, 3]
+    assert third.commit == commits[-1].id
     assert hub.count("PUT") == 3
-    assert repository.head.files["training.csv"] == (folder / "training.csv").read_bytes()
+    assert head(hub)["training.csv"] == (folder / "training.csv").read_bytes()
 
 
-def test_nothing_of_an_earlier_checkpoint_stays_beside_a_new_one(hub, run, folder):
-    run(folder, "--repo", "user/net")
-    write(folder, files={name: found for name, found in recorded(folder).items() if name != "model.onnx"})
+def test_nothing_of_an_earlier_checkpoint_stays_beside_a_new_one(hub, folder):
+    publish(folder, "user/net")
     (folder / "model.onnx").unlink()
-    report = run(folder, "--repo", "user/net")[1]
-    assert (report["removed"], report["uploaded"]) == (["model.onnx"], ["README.md", "record.json"])
-    assert "model.onnx" not in hub.repositories["user/net"].head.files
-
-
-def test_only_a_checkpoint_is_overwritten(hub, run, folder):
-    hub.add("user/llama", {"README.md": b"mine", "config.json": b"{}", "pytorch_model.bin": b"weights"})
-    status, _, sentence = run(folder, "--repo", "user/llama")
-    assert (status, len(hub.repositories["user/llama"].commits)) == (1, 2)
-    assert "config.json and no record.json" in sentence
+    files = json.loads((folder / "record.json").read_text())["files"]
+    report = publish(write(folder, files={n: f for n, f in files.items() if n != "model.onnx"}), "user/net")
+    assert (report.removed, report.uploaded) == (("model.onnx",), ("README.md", "record.json"))
+    assert "model.onnx" not in head(hub)
 
 
 @pytest.mark.parametrize(
-    ("repo", "token", "status", "words"),
+    "names",
     [
-        ("user/net", None, 1, "set HF_TOKEN"),
-        ("user/net", "hf_wrong", 1, "does not accept this token"),
-        ("other/net", "hf_owner", 1, "rights to create a model under the namespace"),
-        ("net", "hf_owner", 1, "USER/NAME"),
-        ("user/open", "hf_owner", 1, "is public already"),
+        ["README.md", "pytorch_model.bin"],
+        ["README.md"],
+        ["README.md", "config.json"],
+        ["README.md", "config.json", "record.json", "pytorch_model.bin"],
+        ["record.json", "images/a.png"],
     ],
 )
-def test_what_is_not_allowed_is_one_sentence(hub, run, folder, repo, token, status, words):
-    hub.add("user/open", {"config.json": b"{}"})
-    got, report, sentence = run(folder, "--repo", repo, "--private", token=token)
-    assert (got, report) == (status, None)
-    assert words in sentence
+def test_only_a_checkpoint_is_overwritten(hub, folder, names):
+    hub.add("user/net", dict.fromkeys(names, b"mine"))
+    with pytest.raises(ValueError, match=names[-1]):
+        publish(folder, "user/net")
+    assert head(hub) == dict.fromkeys(names, b"mine")
+    assert hub.count("P*") == 1
+    assert hub.count("POST", "*/create") == 1
+
+
+@pytest.mark.parametrize(
+    ("repo", "token", "error", "words"),
+    [
+        ("user/net", False, PermissionError, "HF_TOKEN"),
+        ("user/net", "hf_wrong", PermissionError, "token"),
+        ("other/net", None, PermissionError, "403"),
+        ("net", None, ValueError, "USER/REPO"),
+        ("user/../net", None, ValueError, "USER/REPO"),
+        ("user/open", None, ValueError, "public already"),
+    ],
+)
+def test_what_is_not_allowed_is_one_sentence(hub, folder, repo, token, error, words):
+    hub.add("user/open", {"record.json": b"{}"})
+    with pytest.raises(error, match=words) as caught:
+        publish(folder, repo, private=True, token=token)
+    assert repr(repo) in str(caught.value)
     assert set(hub.repositories) == {"user/open"}
     assert len(hub.repositories["user/open"].commits) == 2
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "error"),
     [
-        ({"path": "/api/*/commit/*", "status": 500}, "status 500"),
-        ({"path": "/storage/*", "status": 403}, "status 403"),
-        ({"path": "/api/*/commit/*", "status": 412}, "has changed meanwhile"),
+        ({"path": "/api/*/commit/*", "status": 500}, ConnectionError),
+        ({"path": "/api/*/commit/*", "status": 412}, OSError),
+        ({"path": "/storage/*", "status": 403}, PermissionError),
+        ({"path": "/storage/*", "reset": True}, ConnectionError),
     ],
 )
-def test_a_failure_commits_nothing(hub, run, folder, fault, words):
+def test_after_a_failure_all_is_done_as_if_there_had_been_none(hub, folder, monkeypatch, fault, error):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     hub.fail(**fault)
-    status, _, sentence = run(folder, "--repo", "user/net")
-    assert status == 1
-    assert words in sentence
-    assert len(hub.repositories["user/net"].commits) == 1
-
-
-def test_after_a_failure_all_is_done_as_if_there_had_been_none(hub, run, folder):
-    hub.fail("/api/*/commit/*", status=503, times=1)
-    assert run(folder, "--repo", "user/net")[0] == 1
-    assert len(run(folder, "--repo", "user/net")[1]["uploaded"]) == 8
-    # The large files were there already.
-    assert hub.count("PUT") == 3
-
-
-def test_an_organization_and_a_token_that_only_reads(hub, run, folder):
-    hub.accounts["hf_member"] = Account("third", organizations=("user",))
-    hub.accounts["hf_reader"] = Account("user", writes=False)
-    status, report, sentence = run(folder, "--repo", "user/net", token="hf_reader")
-    assert (status, report) == (1, None)
-    assert "status 403" in sentence
-    assert run(folder, "--repo", "user/net", token="hf_member")[0] == 0
-
-
-def test_all_that_lacks_is_named_at_once(tmp_path):
-    folder = write(tmp_path / "net", files={}, metrics={"cnn-20_test_accuracy": 0.5, "test_loss": 1.0}, licence=None)
-    hashes = "hashes of config.json, model.weights.h5, metadata.json"
-    with pytest.raises(ValueError, match=f"{hashes}; test scores: .*; licences: licence, of the weights") as caught:
+    with pytest.raises(error, match="Received: 'user/net'"):
         publish(folder, "user/net")
-    assert "data set" not in str(caught.value)
-    write(folder, dataset={"name": "mine"}, metrics={"test_accuracy": None})
-    with pytest.raises(ValueError, match=r"lacks test scores: .*; licences: dataset\.licence"):
+    assert head(hub) == {}
+    hub.faults.clear()
+    assert len(publish(folder, "user/net").uploaded) == 8
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_silence_is_not_waited_for_for_ever(hub, folder, monkeypatch, method):
+    monkeypatch.setattr(session, "LONGEST_WAIT", 1.0)
+    hub.fail("*", method=method, stall=60.0)
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match="Received: 'user/net'"):
         publish(folder, "user/net")
+    assert time.monotonic() - start < 5
+
+
+API = ["*/create", "/api/models/user/net", "*/tree/*", "*/preupload/*", "*/batch", "*/commit/*"]
+
+
+@pytest.mark.parametrize("body", [b"[3]", b"{}", b"null", b'[{"path": 3}]', b'{"sha": 3}', b"<html>"])
+@pytest.mark.parametrize("path", API)
+def test_answers_that_are_no_hubs_end_in_a_sentence(hub, folder, path, body):
+    hub.fail(path, body=body)
+    if (path, body) == ("*/tree/*", b"{}"):
+        # As good as an empty list: a repository without files.
+        publish(folder, "user/net")
+    else:
+        with pytest.raises(OSError, match="Received: 'user/net'"):
+            publish(folder, "user/net")
+
+
+def test_all_that_lacks_is_named_at_once(hub, tmp_path):
+    folder = write(tmp_path / "net", files={}, scores=[{"metric": "loss", "value": 1.0}], license=None)
+    with pytest.raises(
+        ValueError, match=r"config\.json.*; test scores: .*; licenses: license, of the weights"
+    ) as error:
+        publish(folder, "user/net")
+    assert "data set" not in str(error.value)
+    write(folder, dataset={"name": "mine"}, scores=[{"metric": "accuracy", "value": None}])
+    with pytest.raises(ValueError, match=r"lacks test scores: .*; licenses: dataset\.license"):
+        publish(folder, "user/net")
+    assert hub.count() == 0
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "model.pkl", "record.json"])
@@ -238,4 +262,3 @@ def test_core_keras_opens_what_was_published(hub, tmp_path):
     command = [sys.executable, "-c", PUBLISH_AND_OPEN]
     done = subprocess.run(command, env=hub.environment(tmp_path), capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert hub.downloads["user/swrn/model.weights.h5"] == 1
