@@ -9,8 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import CONFIG, EXPORTS, METADATA, WEIGHTS, read_record
-from recurzoo.checkpoints.stored_files import is_as_recorded
+from recurzoo.checkpoints.folder import EXPORTS, REQUIRED, is_as_recorded, read_record
 from recurzoo.cli.options import Json, Name
 from recurzoo.zoo.finding import find_folder
 
@@ -37,13 +36,11 @@ def fetch_(
         Literal["onnx", "litert"] | None,
         typer.Option("--export", help="Fetch this exported file instead of the Keras model."),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Fetch all files, model.safetensors and exports among them.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all files, exports and the log among them.")] = False,
     json: Json = False,
 ) -> Report:
     """Download a checkpoint into the cache, if it is not on this machine, and say where it is."""
-    needs: tuple[str, ...] = (EXPORTS[export],) if export else (CONFIG, METADATA, WEIGHTS)
+    needs: tuple[str, ...] = (EXPORTS[export],) if export else REQUIRED
     if everything:
         needs = tuple(read_record(find_folder(name, ())).files)
     folder = find_folder(name, needs)

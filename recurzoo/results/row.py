@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from recurzoo.catalog import catalog
-from recurzoo.checkpoints.folder import WEIGHTS
+from recurzoo.checkpoints.folder import SAFETENSORS
 from recurzoo.checkpoints.record import Record, Spec, spec
 from recurzoo.checkpoints.scores import Headline, headline
 
@@ -114,7 +114,7 @@ def row_of(record: Record) -> ResultRow:
         UnknownNameError: if the record's architecture is not the zoo's; a ValueError.
         ValueError: if the record does not list the file of weights, or its metrics are no numbers.
     """
-    if WEIGHTS not in record.files:
+    if SAFETENSORS not in record.files:
         raise ValueError(
             f"A result is of recorded weights. Received: the record of {record.name!r}, whose files are "
             f"{', '.join(record.files) or 'none'}; save the checkpoint again"
@@ -125,14 +125,14 @@ def row_of(record: Record) -> ResultRow:
         "checkpoint": record.name,
         "architecture": record.architecture,
         "parameters": record.parameters,
-        "bytes": record.files[WEIGHTS].bytes,
+        "bytes": record.files[SAFETENSORS].bytes,
         # A record is of one run, with one seed.
         "runs": None if record.seed is None else 1,
         "recipe": record.recipe_name,
         "epochs": record.epochs,
         "training_seconds": record.training_seconds,
         "hardware": record.hardware,
-        "sha256": record.files[WEIGHTS].sha256,
+        "sha256": record.files[SAFETENSORS].sha256,
     }
     if found is not None:
         values |= {"metric": found.metric, "value": found.value, "test_examples": found.examples}

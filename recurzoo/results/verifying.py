@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 from recurzoo.base.errors import MissingWeightsError
-from recurzoo.checkpoints.folder import RECORD, WEIGHTS, read_record, verify_files
+from recurzoo.checkpoints.folder import RECORD, read_record, verify_files
 from recurzoo.checkpoints.record import Record
-from recurzoo.checkpoints.weights import read_weights
 from recurzoo.results.remeasuring import ReadImages, Remeasured, compare_metrics, remeasure
 from recurzoo.results.row import Measured, row_of
 from recurzoo.results.table_file import RESULTS, read_csv
 from recurzoo.results.verification import CheckpointReport, Verification
-from recurzoo.zoo.finding import find_checkpoints, find_folder, weights_folders
+from recurzoo.zoo.finding import check_name, find_checkpoints, find_folder, weights_folders
+from recurzoo.zoo.loading import load
 
 # By how many bytes an ONNX file differs from export to export, as names in it do.
 ONNX_NAMES = 256
-# Variables that training does not learn.
-NOT_TRAINABLE = ("moving_mean", "moving_variance", "pull")
 
 
 def verify(
@@ -29,7 +26,7 @@ def verify(
 ) -> Verification:
     """Compare checkpoints with their records.
 
-    Every file is hashed, the parameters are counted in the stored weights, and of checkpoints that ship, the
+    Every file is hashed, the model is loaded and its parameters are counted, and of checkpoints that ship, the
     `results.csv` beside them must say what the record and the catalog say. Given data, the metrics of every checkpoint
     whose recorded test images these are, are measured again, and so are those of networks for shortest paths, whose
     grids are generated; operations are counted and, where export is installed, ONNX files weighed again. On the
@@ -97,9 +94,7 @@ def _verify_checkpoint(
         return CheckpointReport(folder.name, 0, None, 0, (), "its record cannot be read", (str(error),))
     files = [name for name in record.files if (folder / name).is_file()]
     measured = Remeasured(reason="no data were given")
-    parameters, problems = _compare_files(folder, record)
-    if shipped and record.name != folder.name:
-        problems.append(f"its record is that of {record.name}")
+    parameters, problems = _compare_files(folder, record, shipped)
     if measure is not None:
         # What is not as recorded is not opened.
         vouched = parameters is not None
@@ -118,16 +113,19 @@ def _verify_checkpoint(
     )
 
 
-def _compare_files(folder: Path, record: Record) -> tuple[int | None, list[str]]:
-    """The trainable parameters in the file of weights, None if it is not as recorded; and what is wrong."""
+def _compare_files(folder: Path, record: Record, shipped: bool) -> tuple[int | None, list[str]]:
+    """The trainable parameters of the stored model, None if it is not as recorded; and what is wrong."""
     try:
+        if shipped:
+            check_name(record, folder.name, folder)
         verify_files(folder, record, whole=True)
-        weights = read_weights(folder / WEIGHTS)
+        # What loading refuses is refused here, by the same code.
+        model = load(folder)
     except (ValueError, OSError) as error:
         return None, [str(error)]
-    count = sum(
-        math.prod(array.shape) for path, array in weights.items() if path.rpartition("/")[2] not in NOT_TRAINABLE
-    )
+    from recurzoo.families.counting import count_parameters
+
+    count = count_parameters(model)
     return count, [] if count == record.parameters else [f"it has {count} parameters, recorded as {record.parameters}"]
 
 

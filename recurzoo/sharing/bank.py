@@ -11,7 +11,6 @@ from keras import ops
 
 from recurzoo.base.values import Value
 
-
 Initializer = Literal["he_normal", "pytorch"]
 
 

@@ -20,7 +20,7 @@ from recurzoo.base.files import write_text
 from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.checkpoints import folder as checkpoint
+from recurzoo.checkpoints.folder import COEFFICIENTS, LOG
 from recurzoo.checkpoints.record import Parent, Record, Score, TrainingData, headline
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import reestimate_batch_norm
@@ -31,8 +31,9 @@ from recurzoo.training.trainer import Trainer, make_trainer, order_of, train_epo
 from recurzoo.zoo.deriving import grow
 from recurzoo.zoo.evaluating import model_and_record
 from recurzoo.zoo.loading import create, load
+from recurzoo.zoo.saving import save, write_record
 
-STATE, LOG, COEFFICIENTS = "state.safetensors", "training.csv", "coefficients.safetensors"
+STATE = "state.safetensors"
 
 
 class Result(Report):
@@ -247,7 +248,8 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
         license=recipe.license,
     )
     folder = out / record.name
-    record = checkpoint.save(final, folder, record, training_log=out / LOG)
+    coefficients = out / COEFFICIENTS if (out / COEFFICIENTS).is_file() else None
+    record = save(final, folder, record, training_log=out / LOG, coefficients=coefficients, overwrite=True)
     scores = (*task.scores(load(folder)), *relaxed)
-    checkpoint.write_record(folder, record.replace(scores=scores))
+    write_record(folder, record.replace(scores=scores))
     return Result(folder=str(folder), scores=scores, epochs=progress.epoch, seconds=round(progress.seconds, 1))

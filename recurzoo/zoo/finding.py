@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from recurzoo.base.documents import shorten
 from recurzoo.base.errors import MissingWeightsError, UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import parse, split_tag
-from recurzoo.checkpoints.folder import CONFIG, RECORD, WEIGHTS, read_record
+from recurzoo.checkpoints.folder import RECORD, REQUIRED, SAFETENSORS, read_record
+from recurzoo.checkpoints.record import Record
 from recurzoo.hub.client import SCHEME, Client, Repository
 
 PACKAGE = Path(__file__).parent.parent
@@ -61,9 +63,14 @@ def checkpoint_for(name: str) -> str | None:
     return full if full in find_checkpoints() else None
 
 
-def find_folder(
-    name_or_folder: str | Path, needs: Sequence[str] = (CONFIG, WEIGHTS), client: Client | None = None
-) -> Path:
+def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None) -> Path:
+    """The folder that `find_checkpoint` gives."""
+    return find_checkpoint(name_or_folder, needs, client)[0]
+
+
+def find_checkpoint(
+    name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None
+) -> tuple[Path, Record]:
     """Find the checkpoint that a name, a path or an address stands for; download it if need be.
 
     A name of the zoo is looked for in the folders of `weights_folders`, in the cache and on the Hub. It goes before a
@@ -76,62 +83,77 @@ def find_folder(
         client: how to reach the Hub.
 
     Returns:
-        The folder.
+        The folder and its record.
 
     Raises:
         UnknownNameError: if it is none of these.
         MissingWeightsError: if it is a name of the zoo that has no such files here, and the Hub gave none.
         FileNotFoundError: if it is a path with no checkpoint, or a checkpoint without these files.
         OSError: if a download fails.
-        ValueError: if a downloaded file is not as recorded.
+        ValueError: if a downloaded file is not as recorded, or a name's record is that of another checkpoint.
     """
     name, client = str(name_or_folder), client or Client()
     if name.startswith(SCHEME):
-        return client.fetch(Repository.at(name), needs)
+        folder = client.fetch(Repository.at(name), needs)
+        return folder, read_record(folder)
     path = Path(name).expanduser()
     if isinstance(name_or_folder, Path) or len(path.parts) > 1 or name.startswith((".", "~")):
-        return _folder(path, needs)
+        return path, _read_record_with(path, needs)
     try:
         checkpoint = _full_name(name)
     except UnknownNameError:
         if not path.is_dir():
             raise
-        return _folder(path, needs)
+        return path, _read_record_with(path, needs)
     shipped = find_checkpoints().get(checkpoint)
-    if shipped is not None and _lacks(shipped, needs) == []:
-        return shipped
-    if shipped is None and (path / RECORD).is_file():
-        return _folder(path, needs)
-    return _fetch(name, checkpoint, needs, client)
+    if shipped is not None:
+        record = read_record(shipped)
+        if not _lacks(record, needs):
+            check_name(record, checkpoint, shipped)
+            return shipped, record
+    elif (path / RECORD).is_file():
+        return path, _read_record_with(path, needs)
+    folder = _fetch(name, checkpoint, needs, client)
+    record = read_record(folder)
+    check_name(record, checkpoint, folder)
+    return folder, record
 
 
-def _folder(path: Path, needs: Sequence[str]) -> Path:
-    if lacking := _lacks(path, needs):
-        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(path)!r}")
-    return path
+def check_name(record: Record, checkpoint: str, folder: Path) -> None:
+    """Refuse a folder that is found by a name of the zoo and holds another checkpoint.
+
+    Raises:
+        ValueError: if the record has another name, or another architecture than the name says.
+    """
+    found = (record.name, record.architecture)
+    if found != (checkpoint, split_tag(checkpoint)[0]):
+        raise ValueError(
+            f"This folder holds another checkpoint than its name says. Received: {str(folder)!r} for {checkpoint!r}, "
+            f"with the record of {shorten(record.name)}, a {shorten(record.architecture)}; move it, or tell its owner"
+        )
 
 
-def _lacks(folder: Path, needs: Sequence[str]) -> list[str]:
-    recorded = read_record(folder).files
+def _read_record_with(folder: Path, needs: Sequence[str]) -> Record:
+    record = read_record(folder)
+    if lacking := _lacks(record, needs):
+        raise FileNotFoundError(f"This checkpoint has no {', '.join(lacking)}. Received: {str(folder)!r}")
+    return record
+
+
+def _lacks(record: Record, needs: Sequence[str]) -> list[str]:
     # What is recorded and gone is for the verification to tell.
-    return [name for name in needs if name not in recorded]
+    return [name for name in needs if name not in record.files]
 
 
 def _fetch(name: str, checkpoint: str, needs: Sequence[str], client: Client) -> Path:
     repository = Repository.of(checkpoint)
     try:
         # A name's bytes do not change, so the cache's are as good as the Hub's.
-        folder = client.fetch(repository, needs, newest=False)
+        return client.fetch(repository, needs, newest=False)
     except (FileNotFoundError, ConnectionError) as error:
-        said = str(error).partition(". Received")[0]
-        reason = "none are in the cache" if client.local_files_only else f"{repository} has none to give ({said})"
+        message = str(error).partition(". Received")[0]
+        reason = "none are in the cache" if client.local_files_only else f"{repository} has none to give ({message})"
         raise MissingWeightsError(_say_what_to_do(name, needs, reason)) from None
-    if (found := read_record(folder).name) != checkpoint:
-        raise ValueError(
-            f"The Hub has another checkpoint under this name. Received: {str(repository)!r} with the record of "
-            f"{found!r}; tell its owner"
-        )
-    return folder
 
 
 def _full_name(name: str) -> str:
@@ -148,7 +170,7 @@ def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
     ways.append(f'build it untrained with recurzoo.create("{architecture}")')
     if recipes:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
-    what = "weights of this name" if WEIGHTS in needs or not needs else f"{', '.join(needs)} of this name"
+    what = "weights of this name" if SAFETENSORS in needs or not needs else f"{', '.join(needs)} of this name"
     return (
         f"There are no {what} here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships instead is "
         f"{', '.join(find_checkpoints()) or 'nothing'}"

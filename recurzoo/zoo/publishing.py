@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, read_record, verify_files
+from recurzoo.checkpoints.folder import CARD, FILES, RECORD, REQUIRED, read_record, verify_files
 from recurzoo.checkpoints.record import Record
 from recurzoo.checkpoints.scores import scores
 from recurzoo.hub.client import Client
@@ -106,7 +106,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
 def _refuse_incomplete(folder: Path, record: Record) -> None:
     data = record.dataset
     lacking = {
-        "hashes of": [name for name in (*REQUIRED, METADATA) if name not in record.files],
+        "hashes of": [name for name in REQUIRED if name not in record.files],
         "test scores:": [] if scores(record.metrics) else ["metrics, as train and fold --data measure them"],
         "licences:": [
             *([] if record.licence else ["licence, of the weights"]),
