@@ -91,9 +91,7 @@ class KernelBank(keras.Layer):
     def add_templates(self, count: int, **kwargs: Any) -> keras.Variable:
         """Add the one weight `(count, height, width, in, out)` that kernels are made of."""
         initializer = kernel_initializer(self.initializer, count)
-        return self.add_weight(
-            name="templates", shape=(count, *self.kernel_shape), initializer=initializer, **kwargs
-        )
+        return self.add_weight(name="templates", shape=(count, *self.kernel_shape), initializer=initializer, **kwargs)
 
     def kernels(self) -> Any:
         """The kernels of all slots as one tensor `(slots, height, width, in, out)`, in the weights' own precision."""

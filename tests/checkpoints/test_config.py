@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import resource
 import time
@@ -25,8 +24,7 @@ def rewrite(folder, document, architecture=None):
     """Another config in a checkpoint that its record vouches for, as whoever publishes one can write it."""
     (folder / "config.json").write_text(json.dumps(document))
     record = read_record(folder)
-    record = dataclasses.replace(
-        record,
+    record = record.replace(
         architecture=architecture or record.architecture,
         files={**record.files, "config.json": measure(folder / "config.json")},
     )
@@ -150,7 +148,7 @@ def read_config_of(document, folder):
         ({"states": [[32, 4]] * 16, "edges": "full", "readout": 40}, "A network has at most"),
         ({"states": [[32, 4]], "edges": [[0, 0]] * 1000, "readout": 1202}, "at most 200000 transitions"),
         ({"states": [[32, 4]], "edges": "full", "readout": 5, "schedule": [[[[0, 0]], 10**9]]}, "schedule of FRNN"),
-        ({"states": [[2**20, 4], [1, 4]], "edges": "full", "readout": 1}, "at least one update"),
+        ({"states": [[2**20, 4], [1, 4]], "edges": "full", "readout": 1}, "No FRNN can be built"),
         ({"states": [["a"]], "edges": "full", "readout": 3}, "states.0.0"),
         ({"states": [[]], "edges": "full", "readout": 3}, "No FRNN can be built"),
     ],

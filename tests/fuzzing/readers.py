@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import struct
@@ -90,7 +89,7 @@ def load_as_recorded(path: Path) -> None:
 
     shutil.copy(WEIGHTS / CHECKPOINTS[0] / "record.json", path.parent)
     record = read_record(path.parent)
-    record = dataclasses.replace(record, files={**record.files, path.name: measure(path)})
+    record = record.replace(files={**record.files, path.name: measure(path)})
     (path.parent / "record.json").write_text(record.to_json())
     try:
         recurzoo.load(path.parent)
