@@ -41,7 +41,7 @@ def test_the_file_says_what_the_record_says(folder):
     with (ROOT / "weights" / "results.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["checkpoint"] == folder.name)
     record = json.loads((folder / "record.json").read_text())
-    weights = (folder / "model.weights.h5").read_bytes()
+    weights = (folder / "model.safetensors").read_bytes()
     assert (row["sha256"], int(row["bytes"])) == (hashlib.sha256(weights).hexdigest(), len(weights))
     for column, name in {"architecture": "architecture", "recipe": "recipe_name", "hardware": "hardware"}.items():
         assert row[column] == record[name]

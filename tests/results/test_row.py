@@ -13,7 +13,7 @@ WEIGHTS = {"sha256": "ab" * 32, "bytes": 1234}
 
 
 def record(**fields):
-    files = {"config.json": {"sha256": "cd" * 32, "bytes": 5}, "model.weights.h5": WEIGHTS}
+    files = {"config.json": {"sha256": "cd" * 32, "bytes": 5}, "model.safetensors": WEIGHTS}
     return Record.from_dict({"name": "wrn-28-10.cifar10", "architecture": "wrn-28-10", "files": files} | fields)
 
 

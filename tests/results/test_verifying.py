@@ -99,7 +99,7 @@ def test_how_exact_figures_must_be(name, recorded, measured, same_backend, equal
 
 
 def test_a_changed_file_is_found_and_not_opened(shelf, pets):
-    path = shelf / PETS / "model.weights.h5"
+    path = shelf / PETS / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -107,10 +107,10 @@ def test_a_changed_file_is_found_and_not_opened(shelf, pets):
     assert found.failed
     (images,) = found.checkpoints
     assert (images.measured, images.parameters) == ((), None)
-    assert "model.weights.h5" in images.problems[0]
+    assert "model.safetensors" in images.problems[0]
 
 
-@pytest.mark.parametrize("file", ["model.weights.h5", "config.json", "metadata.json"])
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_a_missing_file_is_found(shelf, file):
     (shelf / PETS / file).unlink()
     found = verify()
@@ -121,7 +121,7 @@ def test_a_missing_file_is_found(shelf, file):
     ("changes", "sentence"),
     [
         ({"parameters": 7}, "recorded as 7"),
-        ({"name": "swrn-16-1-1.cats"}, "its record is that of swrn-16-1-1.cats"),
+        ({"name": "swrn-16-1-1.cats"}, "another checkpoint than its name says"),
         ({"metrics": {"test_accuracy": "high"}}, "not a ResultRow"),
         ({"colour": "blue"}, "record cannot be read"),
         ({"architecture": "swrn-17-1-1"}, "has a depth of"),
