@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
     from recurzoo.benchmarking import benchmark
-    from recurzoo.checkpoints.folder import save
     from recurzoo.exporting import export
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
     from recurzoo.results.table import list_results
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from recurzoo.zoo.loading import create, load
     from recurzoo.zoo.predicting import predict
     from recurzoo.zoo.publishing import publish
+    from recurzoo.zoo.saving import save
 
 __all__ = [
     "benchmark",
@@ -74,7 +74,7 @@ _MODULES = {
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "reestimate_batch_norm": "recurzoo.rewriting",
-    "save": "recurzoo.checkpoints.folder",
+    "save": "recurzoo.zoo.saving",
     "verify": "recurzoo.results.verify",
 }
 

@@ -1,4 +1,4 @@
-"""JSON and TOML from anywhere: of bounded size and depth, and whatever is wrong with a text is a ValueError."""
+"""JSON and TOML from anywhere: bounded before they are parsed, and whatever is wrong with a text is a ValueError."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-# Many times what any document here needs.
+from recurzoo.base.files import open_regular
+
+# Many times what any document here needs: bytes, values in all, values in one object, nesting, and whole numbers.
 LARGEST = 4_000_000
+MOST_VALUES = 200_000
+MOST_KEYS = 2_000
 DEEPEST = 50
+LARGEST_NUMBER = 2**63
 
 
 def read_json(path: Path | Traversable) -> Any:
@@ -25,7 +30,8 @@ def read_json(path: Path | Traversable) -> Any:
         What it says.
 
     Raises:
-        ValueError: if it is too large or nested too deeply, or is not JSON; NaN and infinities are not.
+        ValueError: if it is no regular file, is too large or nested too deeply, or is not JSON; NaN and infinities are
+            not.
         OSError: if it cannot be read.
     """
     return parse_json(_read(path))
@@ -38,7 +44,9 @@ def read_toml(path: Path | Traversable) -> dict[str, Any]:
 
 def parse_json(text: str | bytes) -> Any:
     """Read JSON text; as `read_json`."""
-    return _parse(text, lambda text: json.loads(text, parse_float=_finite, parse_constant=_finite))
+    return _parse(
+        text, lambda text: json.loads(text, parse_float=_finite, parse_constant=_finite, parse_int=_whole_number)
+    )
 
 
 def parse_toml(text: str | bytes) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def printable(text: str) -> str:
 
 
 def _read(path: Path | Traversable) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) if isinstance(path, Path) else path.open("rb") as file:
         return file.read(LARGEST + 1)
 
 
@@ -74,19 +82,19 @@ def _parse(text: str | bytes, parse: Callable[[str], Any]) -> Any:
     if len(text) > LARGEST:
         raise ValueError(f"it has more than {LARGEST} bytes")
     try:
-        document = parse(text.decode("utf-8") if isinstance(text, bytes) else text)
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        if text.startswith("\ufeff"):
+            raise ValueError("it begins with a byte-order mark")
+        document = parse(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
-        raise ValueError(one_line(str(error))) from None
-    # Parsers go deeper than what will work on the document: comparing, copying, showing it.
-    inner = [document]
-    for _ in range(DEEPEST):
-        inner = [part for item in inner if isinstance(item, (dict, list)) for part in _parts(item)]
-    if inner:
-        raise ValueError("it is nested too deeply")
+        # Python's own limit on digits, which TOML's parser meets, speaks of an interpreter's setting.
+        reason = "it holds a number of too many digits" if "int_max_str_digits" in str(error) else one_line(str(error))
+        raise ValueError(reason) from None
+    _check_size(document)
     return document
 
 
@@ -97,8 +105,43 @@ def _parse_shallow_toml(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _parts(item: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(item.values()) if isinstance(item, dict) else item
+def _check_size(document: Any) -> None:
+    # Parsers go deeper than what will work on the document: comparing, copying, showing it.
+    level, count = [document], 0
+    for _ in range(DEEPEST):
+        count += len(level)
+        inner = []
+        for item in level:
+            if isinstance(item, dict):
+                if len(item) > MOST_KEYS:
+                    raise ValueError(f"it has an object of {len(item)} keys, more than {MOST_KEYS}")
+                inner += [*item, *item.values()]
+            elif isinstance(item, list):
+                inner += item
+            else:
+                _check_value(item)
+        level = inner
+        if count + len(level) > MOST_VALUES:
+            raise ValueError(f"it has more than {MOST_VALUES} values")
+    if level:
+        raise ValueError("it is nested too deeply")
+
+
+def _check_value(item: Any) -> None:
+    if isinstance(item, int) and not -LARGEST_NUMBER <= item < LARGEST_NUMBER:
+        raise ValueError(f"it holds the number {shorten(item)}, beyond 64 bits")
+    if isinstance(item, str):
+        try:
+            item.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"it holds half a character: {shorten(item)}") from None
+
+
+def _whole_number(text: str) -> int:
+    # Before it is computed, which takes quadratic time.
+    if len(text) > len(str(-LARGEST_NUMBER)):
+        raise ValueError(f"it holds the number {one_line(text, 40)}, beyond 64 bits")
+    return int(text)
 
 
 def _finite(text: str) -> float:

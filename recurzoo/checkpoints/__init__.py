@@ -1,1 +1,1 @@
-"""The files of a checkpoint that hold the model: its config and its weights."""
+"""One folder on disk: the files that hold a model, and the record that vouches for them."""

@@ -1,23 +1,41 @@
-"""A checkpoint's weights: laid out as core Keras reads them, each array marked with its variable's path."""
+"""A checkpoint's weights: arrays in safetensors, by their variables' paths; and a copy of them for core Keras."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import functools
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from recurzoo.checkpoints.hdf5_file import StoredArray, read_arrays
+from recurzoo.base.documents import LARGEST, one_line
+from recurzoo.base.files import open_regular
+from recurzoo.checkpoints.folder import KERAS_FILES
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from recurzoo.models import ZooModel
+
 # Kernels above this size are stored in half precision; smaller ones are not worth the rounding.
 HALF_PRECISION_BYTES = 1_000_000
 KERNELS = ("kernel", "templates")
 # Of the weights that do not fit.
-MOST_TOLD = 10
+MOST_LISTED = 10
 MayDiffer = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor of an open file: its shape, its type in safetensors' words, and how to read it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
 
 
 def nothing(path: str) -> bool:
@@ -25,7 +43,7 @@ def nothing(path: str) -> bool:
     return False
 
 
-def write_weights(model: keras.Model, path: str | Path) -> None:
+def write_weights(model: keras.Model, path: Path, architecture: str) -> None:
     """Write a model's weights, and nothing of its optimizer or metrics.
 
     Kernels of more than a megabyte are stored as float16; statistics, scales, biases and coefficients never are.
@@ -33,42 +51,31 @@ def write_weights(model: keras.Model, path: str | Path) -> None:
     Args:
         model: a built model.
         path: of the file, overwritten.
+        architecture: its name, for the file's metadata.
 
     Raises:
         ValueError: if two weights have the same path.
+
+    Example:
+        >>> write_weights(model, Path("model.safetensors"), "swrn-22-1-2")
+        >>> safetensors.numpy.load_file("model.safetensors")["stage_1/bank/templates"].shape
     """
-    # Keras' own walk over the model names the places where `keras.saving.load_model` will look.
-    from keras.src.saving import saving_lib
+    from safetensors.numpy import save_file
 
-    weights = {id(variable): variable.path for variable in model.weights}
-    if len(set(weights.values())) < len(weights):
-        twice = sorted({name for name in weights.values() if list(weights.values()).count(name) > 1})
+    paths = [variable.path for variable in model.weights]
+    if twice := sorted({path for path in paths if paths.count(path) > 1}):
         raise ValueError(f"Each weight needs a path of its own; name the layers. Received: {', '.join(twice)}")
-
-    class Store(saving_lib.H5IOStore):
-        def make(self, path: str, metadata: Any = None) -> Any:
-            return super().make(path)  # No empty groups for layers without weights.
-
-        def __setitem__(self, key: str, variable: Any) -> None:
-            if id(variable) in weights:
-                super().__setitem__(key, stored_form(variable))
-                self._h5_entry_group[key].attrs["path"] = weights[id(variable)]
-
-    store = Store(path, mode="w")
-    try:
-        saving_lib._save_state(model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set())
-    finally:
-        store.close()
+    # The library writes several entries of metadata in any order; with one, equal weights make equal files.
+    save_file({v.path: _stored_form(v) for v in model.weights}, path, metadata={"architecture": architecture})
 
 
-def stored_form(variable: keras.Variable) -> np.ndarray:
-    """A weight as the array that is stored for it."""
+def _stored_form(variable: keras.Variable) -> np.ndarray:
     import numpy as np
     from keras import ops
 
     array = ops.convert_to_numpy(variable)
     if array.dtype.name == "bfloat16":
-        # Neither format of file has it for NumPy.
+        # NumPy does not have it.
         array = array.astype("float32")
     if array.dtype == "float32" and variable.name in KERNELS and array.nbytes > HALF_PRECISION_BYTES:
         with np.errstate(over="ignore"):
@@ -77,91 +84,109 @@ def stored_form(variable: keras.Variable) -> np.ndarray:
     return array
 
 
-def read_weights(path: str | Path) -> dict[str, StoredArray]:
-    """The arrays of a file that `write_weights` wrote, by their variables' paths, none of them read yet.
+@contextlib.contextmanager
+def open_weights(path: Path) -> Iterator[dict[str, StoredTensor]]:
+    """Open a file that `write_weights` wrote; none of its tensors is read yet.
+
+    The library compares the header with the file's size: all tensors together are no larger than the file.
 
     Args:
         path: of the file.
 
+    Yields:
+        A dict from the variables' paths to `StoredTensor`s.
+
     Raises:
-        ValueError: if the file is not one of ours.
+        ValueError: if it is no such file.
+        OSError: if it cannot be read.
     """
-    arrays = read_arrays(path)
-    if unmarked := [array.place for array in arrays if array.path is None]:
+    from safetensors import SafetensorError, safe_open
+
+    with open_regular(path) as file:
+        header = int.from_bytes(file.read(8), "little")
+    try:
+        if header > LARGEST:
+            raise SafetensorError(f"its header has {header} bytes, more than {LARGEST}")
+        with safe_open(path, framework="numpy") as tensors:
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+            yield {
+                name: StoredTensor(
+                    tuple(part.get_shape()), str(part.get_dtype()), functools.partial(tensors.get_tensor, name)
+                )
+                for name, part in slices.items()
+            }
+    except SafetensorError as error:
         raise ValueError(
-            f"recurzoo.save did not write this file: {len(unmarked)} of its arrays do not say which weights they are. "
-            f"Received: {str(path)!r}; open it with keras.saving.load_model"
-        )
-    by_path = {str(array.path): array for array in arrays}
-    if len(by_path) < len(arrays):
-        raise ValueError(
-            f"Two arrays of this file say that they are the same weight. Received: {str(path)!r}; fetch it anew"
-        )
-    return by_path
+            f"This is no file of weights as recurzoo.save writes them: {one_line(str(error))}. Received: {str(path)!r}"
+        ) from None
 
 
-def check_fit(model: keras.Model, arrays: Mapping[str, StoredArray], may_differ: MayDiffer = nothing) -> None:
-    """Compare the weights of a model with arrays, by path: each has its place, none is left over.
+def build_to_fit(
+    build: Callable[[], ZooModel], tensors: Mapping[str, StoredTensor], may_differ: MayDiffer = nothing
+) -> ZooModel:
+    """Build a model whose weights take memory only once they are known to be a file's, and begin with its values.
 
     Args:
-        model: a built model, whose weights need no values yet.
-        arrays: what `read_weights` gives.
-        may_differ: says of a variable's path whether it may be missing, left over, or of another shape.
+        build: makes the model.
+        tensors: what `open_weights` gives.
+        may_differ: says of a variable's path whether it may be missing, left over, or of another shape; those begin as
+            they do in an untrained model.
+
+    Returns:
+        The model.
 
     Raises:
-        ValueError: in one error, which weights are missing, unexpected, or of another shape.
+        ValueError: in one error, which weights are missing, unexpected, of another shape or of another type.
     """
-    shapes = {variable.path: tuple(variable.shape) for variable in model.weights}
-    missing = sorted(name for name in set(shapes) - set(arrays) if not may_differ(name))
-    unexpected = sorted(name for name in set(arrays) - set(shapes) if not may_differ(name))
-    misshapen = [
-        f"{name} is {arrays[name].shape}, not {shape}"
-        for name, shape in shapes.items()
-        if name in arrays and not may_differ(name) and arrays[name].shape != shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    from recurzoo.families.deferring import deferred_weights, set_first_value
+
+    with deferred_weights():
+        model = build()
+        weights = {variable.path: variable for variable in model.weights if not may_differ(variable.path)}
+        _check_fit(weights, {path: tensor for path, tensor in tensors.items() if not may_differ(path)})
+        for path, variable in weights.items():
+            set_first_value(variable, tensors[path].read)
+    return model
+
+
+def _check_fit(weights: Mapping[str, keras.Variable], tensors: Mapping[str, StoredTensor]) -> None:
+    both = [(path, tuple(weights[path].shape), tensors[path]) for path in weights if path in tensors]
+    problems = {
+        "missing": sorted(set(weights) - set(tensors)),
+        "unexpected": sorted(set(tensors) - set(weights)),
+        "of another shape": [
+            f"{path} is {found.shape}, not {shape}" for path, shape, found in both if found.shape != shape
+        ],
+        "of another type": [f"{path} is {found.dtype}" for path, _, found in both if _rounds(weights[path], found)],
+    }
     if any(problems.values()):
         report = "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
         raise ValueError(
             f"These weights do not fit this model, so none were loaded. Received {report}. Load them into the "
-            "architecture they were saved from."
+            "architecture they were saved from"
         )
 
 
+def _rounds(variable: keras.Variable, tensor: StoredTensor) -> bool:
+    # What is stored in single precision may be wanted in half; what is stored in double is not rounded in silence.
+    return tensor.dtype not in ("F16", "F32", *(["F64"] if variable.dtype == "float64" else []))
+
+
 def _some(names: list[str]) -> str:
-    more = len(names) - MOST_TOLD
-    return ", ".join(names[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MOST_LISTED
+    return one_line(", ".join(names[:MOST_LISTED]), 1_000) + (f" and {more} more" if more > 0 else "")
 
 
-def assign_weights(model: keras.Model, arrays: Mapping[str, StoredArray], may_differ: MayDiffer = nothing) -> None:
-    """Give weights the values of arrays that were found to fit; those that may differ stay as they are."""
-    for variable in model.weights:
-        if not may_differ(variable.path):
-            variable.assign(arrays[variable.path].read())
-
-
-def build_to_fit(
-    build: Callable[[], keras.Model], arrays: Mapping[str, StoredArray], may_differ: MayDiffer = nothing
-) -> keras.Model:
-    """Build a model whose weights take memory only once their shapes are known to be those of arrays.
-
-    So what a config asks for is never larger than the file that comes with it.
+def write_keras_files(model: keras.Model, folder: Path) -> None:
+    """Write what core Keras needs beside the config to open a folder with `keras.saving.load_model`.
 
     Args:
-        build: makes the model.
-        arrays: what `read_weights` gives.
-        may_differ: as in `check_fit`.
-
-    Returns:
-        The model, with the arrays' values.
-
-    Raises:
-        ValueError: as `check_fit`.
+        model: uncompiled, as `recurzoo.load` gives it; what it was trained with would be written too.
+        folder: that gets `KERAS_FILES`.
     """
-    from recurzoo.families.deferring import deferred_weights
-
-    with deferred_weights():
-        model = build()
-        check_fit(model, arrays, may_differ)
-    assign_weights(model, arrays, may_differ)
-    return model
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        # In its archive Keras keeps just these files. It makes the HDF5 in memory: that library crashes on a full disk.
+        model.save(Path(place, "model.keras"))
+        with zipfile.ZipFile(Path(place, "model.keras")) as archive:
+            for name in KERAS_FILES:
+                archive.extract(name, folder)

@@ -31,11 +31,12 @@ def export_(
 
     Written into the checkpoint's own folder, the file is listed in its record.
     """
-    from recurzoo.checkpoints.folder import RECORD, recording
+    from recurzoo.checkpoints.folder import RECORD
     from recurzoo.exporting import export
     from recurzoo.hub.client import refuse_to_change_a_download
     from recurzoo.zoo.finding import find_folder
     from recurzoo.zoo.loading import load
+    from recurzoo.zoo.saving import recording
 
     folder = find_folder(name)
     inside = (out.parent / RECORD).is_file()

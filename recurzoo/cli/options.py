@@ -15,3 +15,7 @@ Images = Annotated[str, typer.Option("--data", help=f"{_images}.")]
 _data = typer.Option("--data", help=f"{_images}; or shortest-paths.")
 Data = Annotated[str, _data]
 OptionalData = Annotated[str | None, _data]
+Keras = Annotated[
+    bool, typer.Option("--keras", help="Write metadata.json and model.weights.h5 too, with which core Keras opens it.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")]

@@ -53,12 +53,13 @@ def readout_(
         raise typer.BadParameter(f"readout times are FIRST-LAST, such as 2-12, not {times!r}", param_hint="--times")
 
     from recurzoo.analysis.readout import measure_readouts
-    from recurzoo.checkpoints.folder import read_record, write_record
+    from recurzoo.checkpoints.folder import read_record
     from recurzoo.hub.client import refuse_to_change_a_download
     from recurzoo.models import FRNN
     from recurzoo.tasks.task import open_task
     from recurzoo.zoo.finding import find_folder
     from recurzoo.zoo.loading import load
+    from recurzoo.zoo.saving import write_record
 
     folder = find_folder(name)
     if record:

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 import keras
 
+from recurzoo.base.documents import one_line, shorten
+from recurzoo.families.arguments import read_arguments
 from recurzoo.families.channel_statistics import CIFAR10
+from recurzoo.families.deferring import deferred_weights
 from recurzoo.layers import Stage, StateGraph
 from recurzoo.sharing import Initializer, Sharing, kernel_initializer
 
@@ -155,8 +158,14 @@ class ZooModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
-        config = dict(config)
-        if config.get("sharing"):
-            restored = keras.saving.deserialize_keras_object(config["sharing"])
-            config["sharing"] = {k: tuple(v) if isinstance(v, list) else v for k, v in restored.items()}
-        return cls(**config)
+        # A config may be a stranger's, through core Keras too.
+        arguments = read_arguments(cls, config)
+        try:
+            with deferred_weights():
+                return cls(**arguments)
+        except Exception as error:
+            # Arguments of the right types may contradict each other; some of it only Keras or its backend notices.
+            raise ValueError(
+                f"No {cls.__name__} can be built from these arguments: {one_line(str(error), 400)} "
+                f"Received: {shorten(config, 400)}"
+            ) from error

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from recurzoo.base.documents import LARGEST, shorten
-from recurzoo.checkpoints.folder import RECORD, read_record
+from recurzoo.checkpoints.folder import RECORD, is_as_recorded, read_record
 from recurzoo.checkpoints.record import Record
-from recurzoo.checkpoints.stored_files import is_as_recorded
 from recurzoo.hub.errors import explain, may_pass
 from recurzoo.hub.session import asking, progress_bar
 

@@ -13,7 +13,7 @@ from recurzoo.layers.blocks import Block
 from recurzoo.layers.shortcut import Shortcut, make_shortcut
 from recurzoo.layers.step import Kernels, Step
 from recurzoo.layers.step_normalization import Normalization, StepNormalization
-from recurzoo.layers.step_table import rows_of_steps
+from recurzoo.layers.step_table import MOST_STEPS, rows_of_steps
 from recurzoo.layers.stochastic_depth import StochasticDepth
 from recurzoo.sharing import HardBank, Initializer, KernelBank, Loop, Sharing, find_loops, tied
 
@@ -49,7 +49,7 @@ class Stage(keras.layers.Layer):
         `(batch, new height, new width, block.channels)`.
 
     Raises:
-        ValueError: if the number of steps is not positive, or a sharing does not fit the slots.
+        ValueError: if the number of steps is not positive or beyond reason, or a sharing does not fit the slots.
 
     Example:
         A recurrent stage, four steps of one kernel pair, each with its own normalisation:
@@ -75,8 +75,8 @@ class Stage(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if steps < 1:
-            raise ValueError(f"A stage has at least one step. Received: steps={steps}")
+        if not 1 <= steps <= MOST_STEPS:
+            raise ValueError(f"A stage has 1 to {MOST_STEPS} steps. Received: steps={steps}")
         if death_rates is not None and len(death_rates) != steps:
             raise ValueError(f"Stochastic depth needs {steps} death rates, one a step. Received: {len(death_rates)}")
         if not all(0 <= int(step) < steps for step in before or {}):
@@ -253,6 +253,35 @@ class Stage(keras.layers.Layer):
                 x = self.run_step(x, loop.start, kernels(loop.start), training, extra_scale)
             states.append(x)
         return states if trajectory else x
+
+    def compute_output_spec(
+        self,
+        x: Any,
+        steps: int | None = None,
+        skip: Collection[int] = (),
+        trajectory: bool = False,
+        extra_scale: float | None = None,
+        training: bool | None = None,
+    ) -> Any:
+        if trajectory or not self.block.chained:
+            return super().compute_output_spec(
+                x, steps=steps, skip=skip, trajectory=trajectory, extra_scale=extra_scale, training=training
+            )
+        # Without running all steps, which takes minutes in a deep stage: only the first one's stride, and what runs
+        # before a step, change the size.
+        steps = self.steps if steps is None else steps
+        self._check(steps, skip, extra_scale)
+        shape = tuple(x.shape)
+        for step in sorted({0, *self.before}):
+            if step in self.before and step < steps:
+                layer = self.before[step]
+                if not layer.built:
+                    layer.build(shape)
+                shape = layer.compute_output_spec(keras.KerasTensor(shape, self.compute_dtype)).shape
+            if step == 0:
+                sides = [side and -(-side // self.strides) for side in shape[1:3]]
+                shape = (shape[0], *sides, self.block.channels)
+        return keras.KerasTensor(shape, self.compute_dtype)
 
     def kernels(self) -> Callable[[int], Kernels]:
         """The kernels of all steps: a function from a step to what its convolutions use."""

@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from recurzoo.base.documents import shorten
+from recurzoo.sharing.hard import names_all
+
+# The deepest network that was published has so many layers.
+MOST_STEPS = 1_202
+
 
 def rows_of_steps(sharing: str | Sequence[int], steps: int) -> tuple[int, ...]:
     """For each step its row in a table.
@@ -21,17 +27,19 @@ def rows_of_steps(sharing: str | Sequence[int], steps: int) -> tuple[int, ...]:
         A tuple of `steps` ints.
 
     Raises:
-        ValueError: if an index is not one of `steps` rows, or skips a row.
+        ValueError: if an index is not one of `steps` rows, or skips a row; if there are more than `MOST_STEPS`.
     """
+    if steps > MOST_STEPS:
+        raise ValueError(f"There are at most {MOST_STEPS} steps. Received: {steps}")
     if sharing == "per_step":
         return tuple(range(steps))
     if sharing == "shared":
         return (0,) * steps
     rows: tuple[Any, ...] = tuple(sharing)
-    if isinstance(sharing, str) or len(rows) != steps or set(rows) != set(range(max(rows) + 1)):
+    if isinstance(sharing, str) or len(rows) != steps or not names_all(rows):
         raise ValueError(
             f'What steps share is "per_step", "shared", or an index of {steps} rows that names every row from 0 to its '
-            f"largest. Received: {sharing!r}"
+            f"largest. Received: {shorten(sharing)}"
         )
     return rows
 

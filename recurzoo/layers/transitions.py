@@ -9,6 +9,9 @@ Edge = tuple[int, int]
 Schedule = tuple[tuple[Edge, ...], ...]
 # Edges, and for how many updates they are allowed.
 Stretches = tuple[tuple[tuple[Edge, ...], int], ...]
+# Many times what networks have; a schedule may come from a file.
+MOST_STATES = 16
+MOST_TRANSITIONS = 200_000
 
 
 def full_edges(states: int) -> tuple[Edge, ...]:
@@ -88,10 +91,12 @@ def allowed_edges(
         For each update its edges.
 
     Raises:
-        ValueError: if a word is unknown, or there are too few updates.
+        ValueError: if a word is unknown, or there are too few updates, or more states and updates than is reasonable.
     """
     if updates < 1:
         raise ValueError(f"There is at least one update before the readout. Received: {updates} updates")
+    if states > MOST_STATES:
+        raise ValueError(f"There are at most {MOST_STATES} states. Received: {states}")
     stretches: Sequence[Any]
     if schedule is not None:
         stretches = fit_schedule(schedule, states, updates)
@@ -103,6 +108,8 @@ def allowed_edges(
         raise ValueError(f'Edges are "full", "adjacent" or pairs of states. Received: edges={edges!r}')
     else:
         stretches = [(edges, updates)]
+    if (count := sum(len(pairs) * times for pairs, times in stretches)) > MOST_TRANSITIONS:
+        raise ValueError(f"There are at most {MOST_TRANSITIONS} transitions in all updates. Received: {count}")
     return tuple(tuple((int(i), int(j)) for i, j in pairs) for pairs, count in stretches for _ in range(count))
 
 
@@ -146,5 +153,8 @@ def active_updates(
     for edges in reversed(running):
         edges[:] = [edge for edge in edges if edge[1] in wanted]
         wanted = {i for i, _ in edges} | ({last} if sequential else set())
-    found = sorted({edge for edges in running for edge in edges})
-    return {edge: tuple(step for step, edges in enumerate(running) if edge in edges) for edge in found}
+    found: dict[Edge, list[int]] = {}
+    for step, edges in enumerate(running):
+        for edge in set(edges):
+            found.setdefault(edge, []).append(step)
+    return {edge: tuple(found[edge]) for edge in sorted(found)}

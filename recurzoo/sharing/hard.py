@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.base.documents import shorten
 from recurzoo.base.values import value
 from recurzoo.sharing.bank import Fold, KernelBank, Sharing
 from recurzoo.sharing.similarity import absolute_cosines, group_by_similarity
@@ -34,15 +35,25 @@ class HardSharing(Sharing):
     def __post_init__(self) -> None:
         index = tuple(int(kernel) for kernel in self.index)
         object.__setattr__(self, "index", index)
-        if not index or set(index) != set(range(max(index) + 1)):
+        if not names_all(index):
             raise ValueError(
-                f"A hard sharing's index names every kernel from 0 to its largest. Received: index={index}"
+                f"A hard sharing's index names every kernel from 0 to its largest. Received: index={shorten(index)}"
             )
 
     def bank(self, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any) -> HardBank:
         if len(self.index) != slots:
-            raise ValueError(f"The sharing must name a kernel for each of {slots} slots. Received: index={self.index}")
+            raise ValueError(
+                f"The sharing must name a kernel for each of {slots} slots. Received: {len(self.index)}, "
+                f"index={shorten(self.index)}"
+            )
         return HardBank(self, slots, kernel_shape, **kwargs)
+
+
+def names_all(index: Sequence[Any]) -> bool:
+    """Whether an index names every number from 0 to its largest, which may be any where it comes from a file."""
+    numbers = set(index)
+    whole = bool(numbers) and all(isinstance(number, int) for number in numbers)
+    return whole and min(numbers) == 0 and max(numbers) == len(numbers) - 1
 
 
 def untied(slots: int) -> HardSharing:

@@ -16,11 +16,11 @@ import numpy as np
 from rich.console import RenderableType
 
 from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, describe_versions
-from recurzoo.base.files import write_text
+from recurzoo.base.files import only_writer, write_text
 from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.checkpoints import folder as checkpoint
+from recurzoo.checkpoints.folder import COEFFICIENTS, LOG
 from recurzoo.checkpoints.record import Parent, Record, Score, TrainingData, headline
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import reestimate_batch_norm
@@ -31,8 +31,9 @@ from recurzoo.training.trainer import Trainer, make_trainer, order_of, train_epo
 from recurzoo.zoo.deriving import grow
 from recurzoo.zoo.evaluating import model_and_record
 from recurzoo.zoo.loading import create, load
+from recurzoo.zoo.saving import refuse_other_content, save, write_record
 
-STATE, LOG, COEFFICIENTS = "state.safetensors", "training.csv", "coefficients.safetensors"
+STATE = "state.safetensors"
 
 
 class Result(Report):
@@ -81,8 +82,8 @@ def train(
         ValueError: if the data does not fit the recipe, or a run in the folder is in the way.
     """
     out = Path(out)
-    if (out / STATE).exists() and not resume:
-        raise ValueError(f"There is a run in this folder. Received: {str(out)!r}; resume it, or give another folder")
+    resume = resume and (out / STATE).exists()
+    _refuse_what_is_in_the_way(recipe, out, resume)
     task = plan_task(recipe, data)
     if not len(order_of(recipe, len(task.examples(0)), 0)[0]):
         raise ValueError(
@@ -99,29 +100,41 @@ def train(
     trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
     plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
-    progress = load_state(out / STATE, trainer.state, plan) if resume and (out / STATE).exists() else Progress(plan)
+    progress = load_state(out / STATE, trainer.state, plan) if resume else Progress(plan)
     out.mkdir(parents=True, exist_ok=True)
-    board = _tensorboard(out, trainer) if recipe.logger == "tensorboard" else None
-    if not progress.sharing:
-        progress.add_sharing(sharing_arrays(network))
-    while progress.epoch < recipe.epochs:
-        row = _run_epoch(trainer, shown, recipe, task, progress, own_callbacks)
-        progress.precisions.append(precision)
-        progress.add_sharing(sharing_arrays(network))
-        save_state(out / STATE, trainer.state, progress)
+    with only_writer(out):
+        board = _tensorboard(out, trainer) if recipe.logger == "tensorboard" else None
+        if not progress.sharing:
+            progress.add_sharing(sharing_arrays(network))
+        while progress.epoch < recipe.epochs:
+            row = _run_epoch(trainer, shown, recipe, task, progress, own_callbacks)
+            progress.precisions.append(precision)
+            progress.add_sharing(sharing_arrays(network))
+            save_state(out / STATE, trainer.state, progress)
+            write_text(out / LOG, progress.csv())
+            progress.save_sharing(out / COEFFICIENTS)
+            if board is not None:
+                board.on_epoch_end(progress.epoch - 1, row)
+            report(row)
+            _warn_of_divergence(progress, recipe)
+        # A run that was killed after its last state has an older log, or none.
         write_text(out / LOG, progress.csv())
         progress.save_sharing(out / COEFFICIENTS)
-        if board is not None:
-            board.on_epoch_end(progress.epoch - 1, row)
-        report(row)
-        _warn_of_divergence(progress, recipe)
-    # A run that was killed after its last state has an older log, or none.
-    write_text(out / LOG, progress.csv())
-    progress.save_sharing(out / COEFFICIENTS)
-    _show(trainer, shown)
-    if recipe.reestimate:
-        reestimate_batch_norm(shown, task.sample(recipe))
-    return _store(recipe, task, shown, progress, out, parent)
+        _show(trainer, shown)
+        if recipe.reestimate:
+            reestimate_batch_norm(shown, task.sample(recipe))
+        return _store(recipe, task, shown, progress, out, parent)
+
+
+def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
+    """Refuse before a training what would stop it at its end, or be lost to it."""
+    found = [name for name in (STATE, LOG, COEFFICIENTS) if (out / name).exists()]
+    if found and not resume:
+        raise ValueError(
+            f"There is a run in this folder, or what is no run's. Received: {str(out)!r} with {', '.join(found)}; "
+            "resume it, or give another folder"
+        )
+    refuse_other_content(out / f"{recipe.architecture}.{recipe.dataset}", overwrite=True)
 
 
 def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
@@ -247,7 +260,8 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
         license=recipe.license,
     )
     folder = out / record.name
-    record = checkpoint.save(final, folder, record, training_log=out / LOG)
+    coefficients = out / COEFFICIENTS if (out / COEFFICIENTS).is_file() else None
+    record = save(final, folder, record, training_log=out / LOG, coefficients=coefficients, overwrite=True)
     scores = (*task.scores(load(folder)), *relaxed)
-    checkpoint.write_record(folder, record.replace(scores=scores))
+    write_record(folder, record.replace(scores=scores))
     return Result(folder=str(folder), scores=scores, epochs=progress.epoch, seconds=round(progress.seconds, 1))

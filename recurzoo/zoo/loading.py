@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recurzoo.base.documents import one_line, shorten
 from recurzoo.catalog import catalog
-from recurzoo.checkpoints import config as config_file
-from recurzoo.checkpoints.folder import CONFIG, WEIGHTS, read_record, verify_files
+from recurzoo.checkpoints.config import check_architecture, read_config
+from recurzoo.checkpoints.folder import CONFIG, SAFETENSORS, verify_files
+from recurzoo.checkpoints.weights import build_to_fit, open_weights
 from recurzoo.hub.client import Client
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 
 if TYPE_CHECKING:
     from recurzoo.models import ZooModel
@@ -38,6 +39,8 @@ def create(name: str, **kwargs: Any) -> ZooModel:
     Example:
         >>> recurzoo.create("swrn-40-4-3", num_classes=100)
     """
+    from recurzoo.families.arguments import argument_names
+
     architecture = catalog.architecture(name)
     if twice := sorted(set(kwargs) & set(architecture.arguments)):
         raise ValueError(
@@ -45,8 +48,8 @@ def create(name: str, **kwargs: Any) -> ZooModel:
         )
     module, _, model = architecture.model.partition(":")
     kind = getattr(importlib.import_module(module), model)
-    said = {*architecture.arguments, "name"}
-    fitting = [argument for argument in config_file.argument_names(kind) if argument not in said]
+    fixed = {*architecture.arguments, "name"}
+    fitting = [argument for argument in argument_names(kind) if argument not in fixed]
     if unknown := sorted(set(kwargs) - set(fitting)):
         raise ValueError(
             f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {name!r}; those that the name "
@@ -102,29 +105,27 @@ def load(
         raise ValueError(
             f"A model without a head has no classes. Received: include_top=False, num_classes={num_classes}"
         )
-    folder = find_folder(name_or_folder, client=Client(token, local_files_only))
-    record = read_record(folder)
+    folder, record = find_checkpoint(name_or_folder, client=Client(token, local_files_only))
     verify_files(folder, record)
-
-    from recurzoo.checkpoints.weights import build_to_fit, read_weights
-
-    serialized = config_file.read_config(folder / CONFIG, record.architecture)
-    own = serialized["config"]
-    has_head = own.get("include_top", True)
+    kind, config = read_config(folder / CONFIG)
+    has_head = config.get("include_top", True)
     keeps_head = include_top and has_head and num_classes is None
     if pooling is not None and (keeps_head or num_classes is not None):
         raise ValueError(f"Pooling is for a model without a head. Received: pooling={pooling!r}; add include_top=False")
     if num_classes is not None:
-        own |= {"num_classes": num_classes, "include_top": True}
+        config |= {"num_classes": num_classes, "include_top": True}
     elif not keeps_head:
-        own |= {"include_top": False, "pooling": pooling or (None if has_head else own.get("pooling"))}
+        config |= {"include_top": False, "pooling": pooling or (None if has_head else config.get("pooling"))}
     if input_shape is not None:
-        own["input_shape"] = list(input_shape)
-    model = build_to_fit(
-        lambda: config_file.build(serialized),
-        read_weights(folder / WEIGHTS),
-        may_differ=lambda path: path.startswith(HEAD) and not keeps_head,
-    )
+        config["input_shape"] = list(input_shape)
+
+    def build() -> ZooModel:
+        model = kind.from_config(config)
+        check_architecture(model, record.architecture)
+        return model
+
+    with open_weights(folder / SAFETENSORS) as tensors:
+        model = build_to_fit(build, tensors, lambda path: path.startswith(HEAD) and not keeps_head)
     if num_classes is not None:
         # Not silently: logging shows warnings on standard error unless told otherwise.
         logging.getLogger("recurzoo").warning(

@@ -16,7 +16,7 @@ from recurzoo.base.documents import shorten
 from recurzoo.base.records import Report
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import split_tag
-from recurzoo.checkpoints.folder import CARD, FILES, METADATA, RECORD, REQUIRED, verify_files
+from recurzoo.checkpoints.folder import CARD, FILES, RECORD, REQUIRED, verify_files
 from recurzoo.checkpoints.record import Record
 from recurzoo.hub.client import Client
 from recurzoo.hub.session import asking
@@ -113,7 +113,7 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
 def _refuse_incomplete(folder: Path, record: Record) -> None:
     data = record.dataset
     lacking = {
-        "hashes of": [name for name in (*REQUIRED, METADATA) if name not in record.files],
+        "hashes of": [name for name in REQUIRED if name not in record.files],
         "test scores:": [] if record.headline else ["as train and fold --data measure them"],
         "licenses:": [
             *([] if record.license else ["license, of the weights"]),

@@ -25,7 +25,7 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def folder(request, saved, tmp_path):
     """Its checkpoint, a copy for each test."""
-    from recurzoo.checkpoints.folder import save
+    from recurzoo.zoo.saving import save
 
     if not saved.exists():
         save(request.getfixturevalue("tiny"), saved)

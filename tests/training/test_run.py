@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import recurzoo
+from recurzoo.base.files import only_writer
 from recurzoo.catalog.recipe import load_recipe
 from recurzoo.checkpoints.folder import read_record
 from recurzoo.data.sets import load_data
@@ -200,6 +201,29 @@ def test_data_that_are_not_what_the_recipe_says_are_refused_before_training(tmp_
     with pytest.raises(ValueError, match="CIFAR-10"):
         train(recipe, str(write_folder(tmp_path / "pets")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["training.csv", "training.csv/", "coefficients.safetensors", "swrn-16-1-1.pets/"])
+def test_what_would_be_lost_or_in_the_way_is_refused_before_training(tmp_path, place):
+    mine = tmp_path / "run" / place
+    if place.endswith("/"):
+        mine = mine / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=1"])
+    for resume in (False, True):
+        with pytest.raises((ValueError, FileExistsError), match=place.strip("/")):
+            train(recipe, "no such data", tmp_path / "run", resume)
+    assert mine.read_text() == "mine"
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path):
+    data = write_folder(tmp_path / "pets")
+    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=1"])
+    (tmp_path / "run").mkdir()
+    with only_writer(tmp_path / "run"), pytest.raises(BlockingIOError, match="Another process"):
+        train(recipe, str(data), tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", "-x", ".x", "a b\n", "x" * 100])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from recurzoo.results.verify import verify
 
 import recurzoo
 from recurzoo.base.errors import MissingWeightsError, UnknownNameError
@@ -18,10 +21,15 @@ def zoo(folder, tmp_path, monkeypatch):
     """A zoo whose only checkpoint is the small one."""
     monkeypatch.setattr("recurzoo.zoo.finding.PACKAGE", tmp_path / "recurzoo")
     (tmp_path / "weights").mkdir()
-    record = shutil.copytree(folder, tmp_path / "weights" / "swrn-16-1-2.cifar10") / "record.json"
-    record.write_text(record.read_text().replace('"tiny"', '"swrn-16-1-2.cifar10"'))
+    change_record(folder, name="swrn-16-1-2.cifar10")
+    shutil.copytree(folder, tmp_path / "weights" / "swrn-16-1-2.cifar10")
     monkeypatch.setenv("RECURZOO_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
+
+
+def change_record(folder, **changes):
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(record | changes))
 
 
 @pytest.mark.parametrize("name", ["swrn-16-1-2", "swrn-16-1-2.cifar10"])
@@ -53,6 +61,35 @@ def test_a_name_goes_before_a_folder_of_that_name(zoo, monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"record\.json"):
         recurzoo.load("./swrn-16-1-2")
     assert recurzoo.load("tiny").output_shape == (None, 5)
+
+
+@pytest.mark.parametrize("changes", [{"name": "swrn-16-1-2.other"}, {"architecture": "swrn-16-1-1"}])
+def test_a_name_loads_no_other_checkpoint(zoo, changes):
+    """A folder whose name says one thing and whose record another."""
+    change_record(zoo / "swrn-16-1-2.cifar10", **changes)
+    with pytest.raises(ValueError, match="another checkpoint than its name says"):
+        recurzoo.load("swrn-16-1-2")
+    assert verify().failed
+
+
+def test_a_name_loads_no_other_architecture(zoo, folder):
+    """Name and record agree, and the config is another one that the record vouches for."""
+    other = recurzoo.save(recurzoo.create("swrn-16-1-1", input_shape=(8, 8, 3)), folder.parent / "other")
+    shipped = zoo / "swrn-16-1-2.cifar10"
+    for name in other.files:
+        shutil.copy(folder.parent / "other" / name, shipped)
+    files = json.loads((folder.parent / "other" / "record.json").read_text())["files"]
+    change_record(shipped, files=files)
+    with pytest.raises(ValueError, match=r"config of 'swrn-16-1-1' with a record of 'swrn-16-1-2'"):
+        recurzoo.load("swrn-16-1-2")
+    assert verify().failed
+
+
+def test_many_threads_load_at_once(folder, tiny, images, outputs):
+    with ThreadPoolExecutor(8) as pool:
+        models = list(pool.map(lambda _: recurzoo.load(folder), range(24)))
+    for model in models:
+        np.testing.assert_allclose(outputs(model, images), outputs(tiny, images), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
