@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import keras
 from keras.src.backend.common import global_state
 
+# Where Keras keeps the variables that still wait for their values; it has no public way to let go of them.
 PENDING = "uninitialized_variables"
 
 

@@ -128,7 +128,7 @@ def test_an_unknown_recipe_and_a_file_that_is_no_toml(tmp_path):
     with pytest.raises(ValueError, match=r"no such recipe.*swrn-22-1-2\.cifar10\.fast"):
         load_recipe("swrn-22-1-2.cifar10.slow")
     for name in ("???", "_zoo", "x" * 100_000, "rc-4.cifar10.paper\0"):
-        with pytest.raises(UnknownNameError, match="no such recipe.*Received: ") as error:
+        with pytest.raises(UnknownNameError, match=r"no such recipe.*Received: ") as error:
             load_recipe(name)
         assert len(str(error.value)) < 500
         assert str(error.value).isprintable()

@@ -23,6 +23,8 @@ EXAMPLES: dict[str, list[bytes]] = {
         b"a = " + b"[" * 3000,
         b"epochs = 1\noptimizer.learning_rate = inf",
         b'base = "' + b"x" * 5000 + b'"',
+        b"a." * 50_000 + b"a = 1",
+        b"[" + b"a." * 50_000 + b"a]",
     ],
     "catalog": [b"a = " + b"[" * 3000, (b"[" + b"a." * 2000 + b"a]\n") * 2, b"paper = 1", b"\xff"],
     "state": [b"", b"\xff" * 16],

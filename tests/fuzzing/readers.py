@@ -105,15 +105,11 @@ def read_recipe() -> Reader:
     """Recipes."""
     from recurzoo.catalog.recipe import load_recipe
 
-    folder = resources.files("recurzoo.training").joinpath("recipes")
     originals = [
-        folder.joinpath(f"{name}.toml").read_bytes()
-        for name in (
-            "swrn-22-1-2.cifar10.fast",
-            "scnn-20.shortest-paths.small",
-            "resnet-110-relaxed-all.cifar10.paper",
-        )
-        if folder.joinpath(f"{name}.toml").is_file()
+        b'base = "_cpu-fast"\nepochs = 40\noptimizer = { learning_rate = 0.1, clip_value = 0.1 }\n',
+        b'base = "scnn-20.shortest-paths.paper"\nimage_size = 16\n\n[curriculum]\nexamples = 1024\n',
+        b'epochs = 500\nmodel = { dropout = 0.3 }\n\n[optimizer]\nkind = "sgd"\nweight_decay = 5e-4\n\n'
+        b'[schedule]\nkind = "steps"\nepochs = [250, 375]\n\n[pull]\nkind = "exponential"\nstart = 1e-4\n',
     ]
     return Reader(
         "recipe",
@@ -126,31 +122,38 @@ def read_recipe() -> Reader:
 
 
 def read_catalog() -> Reader:
-    """A family's file of the catalog, and all that is asked of it."""
+    """A family's file, and all that is asked of it."""
     from recurzoo.catalog import catalog
 
-    folder = Path(str(resources.files("recurzoo.registry").joinpath("catalog")))
-    original = (folder / "rc.toml").read_bytes()
+    package = Path(str(resources.files("recurzoo")))
+    original = (package / "families" / "rc" / "family.toml").read_bytes()
+
+    def clear() -> None:
+        catalog.families.cache_clear()
+        catalog.recipe_tables.cache_clear()
 
     def read(path: Path) -> None:
-        catalog.families.cache_clear()
+        clear()
         for name in catalog.architecture_names():
             with contextlib.suppress(LookupError):
                 catalog.default_tag(name)
                 catalog.figures(name)
         catalog.figures("rc-4")
+        catalog.recipe_names("rc-4")
 
     @contextlib.contextmanager
     def around(parent: Path) -> Iterator[None]:
         from unittest.mock import patch
 
-        # As in the package: a folder `catalog` beside the module.
-        shutil.copytree(folder, parent / "catalog")
+        for file in [*package.glob("families/*/family.toml"), *package.glob("catalog/*.toml")]:
+            copy = parent / file.relative_to(package)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
         with patch("recurzoo.catalog.catalog.resources.files", lambda package: parent):
             yield
-        catalog.families.cache_clear()
+        clear()
 
-    return Reader("catalog", "catalog/rc.toml", of_toml([original]), read, 1000, original, around)
+    return Reader("catalog", "families/rc/family.toml", of_toml([original]), read, 1000, original, around)
 
 
 READERS: dict[str, Callable[[], Reader]] = {

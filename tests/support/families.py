@@ -14,12 +14,14 @@ MEMBERS = {
     "swrn": lambda: SWRN(16, 1, 2, dropout=0.3, recurrence=0.01, **SMALL),
     "rc": lambda: RC(2, 4, **SMALL),
     "preresnet": lambda: PreActivationResNet(14, width=4, **SMALL),
-    "preresnet-ubn": lambda: PreActivationResNet(20, 1, width=4, **SMALL),
-    "preresnet-naive": lambda: PreActivationResNet(20, 1, "shared", 4, **SMALL),
+    "preresnet-ubn": lambda: PreActivationResNet(14, 1, width=4, **SMALL),
+    "preresnet-naive": lambda: PreActivationResNet(14, 1, "shared", 4, **SMALL),
     "relaxed": lambda: RelaxedResNet((2, 2, 2), "relaxed", **SMALL),
     "scnn": lambda: SCNN(3, 2, width=4, input_shape=(8, 8, 2)),
     "frnn": lambda: FRNN(((8, 4), (4, 6)), readout=4, **SMALL),
-    "frnn-imagenet": lambda: FRNN(((8, 4), (4, 6)), readout=3, prenet="imagenet", num_classes=3, input_shape=(32, 32, 3)),
+    "frnn-imagenet": lambda: FRNN(
+        ((8, 4), (4, 6)), readout=3, prenet="imagenet", num_classes=3, input_shape=(32, 32, 3)
+    ),
 }
 
 
