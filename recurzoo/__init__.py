@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
     from recurzoo.benchmarking import benchmark
+    from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
     from recurzoo.results.table import list_results
@@ -48,6 +49,7 @@ __all__ = [
     "models",
     "predict",
     "publish",
+    "recipes",
     "reestimate_batch_norm",
     "save",
     "sharing",
@@ -73,6 +75,7 @@ _MODULES = {
     "materialize": "recurzoo.rewriting",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
+    "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.zoo.saving",
     "verify": "recurzoo.results.verify",

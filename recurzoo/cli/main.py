@@ -24,6 +24,7 @@ from recurzoo.cli import (
     listing,
     publishing,
     readout,
+    recipes,
     results,
     training,
 )
@@ -40,6 +41,7 @@ app.command("info")(listing.info_)
 app.command("predict")(inference.predict_)
 app.command("evaluate")(inference.evaluate_)
 app.command("readout")(readout.readout_)
+app.command("recipes")(recipes.recipes_)
 app.command("train")(training.train_)
 app.command("fold")(folding.fold_)
 app.command("export")(exporting.export_)

@@ -12,7 +12,10 @@ from recurzoo.cli.options import Data, Json
 
 
 def train_(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of the package, or a TOML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="A recipe of the package, a TOML file, or a checkpoint's record.json."),
+    ],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run: state, log and checkpoint.")],
     changes: Annotated[

@@ -46,9 +46,9 @@ class ZooModel(keras.Model):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         model = super().__new__(cls, *args, **kwargs)
         # Partial, since Keras itself also makes an empty instance of every base class.
-        given = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs)
-        given.apply_defaults()
-        arguments = dict(given.arguments)
+        bound = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs)
+        bound.apply_defaults()
+        arguments = dict(bound.arguments)
         common = arguments.pop("kwargs", {})
         arguments.pop("self", None)
         # Not as a plain attribute: Keras would track the dictionary.

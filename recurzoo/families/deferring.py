@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 
+# Where Keras keeps the variables that still wait for their values; it has no public way to let go of them.
 PENDING = "uninitialized_variables"
 # Several times what the papers' largest networks have.
 MOST_VARIABLES = 1_000

@@ -1,24 +1,75 @@
 """Recipes: all that ship are well-formed, and what is not is refused in one sentence."""
 
+import json
+import time
+import tracemalloc
+from collections import Counter
+
 import pytest
 
-from recurzoo.catalog.catalog import recipe_names
-from recurzoo.catalog.recipe import load_recipe
+from recurzoo.base.errors import UnknownNameError
+from recurzoo.catalog.catalog import families, recipe_names, recipe_tables
+from recurzoo.catalog.recipe import MOST_CHARACTERS, MOST_WORDS, load_recipe, recipes
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_ships(name):
     recipe = load_recipe(name)
     assert name.startswith(f"{recipe.architecture}.{recipe.dataset}.")
-    assert (recipe.licence, recipe.data_licence) == ("Apache-2.0", None)
+    assert (recipe.license, recipe.data_license) == ("Apache-2.0", None)
 
 
-def test_a_recipe_of_ones_own_has_the_licence_that_it_says(tmp_path):
+def test_each_recipe_stands_once_and_in_the_file_of_its_family():
+    headings = {family: facts.recipes for family, facts in families().items()}
+    assert "rc-{1,2,resnet-10}.{cifar10,cifar100}.paper" in headings["rc"]
+    names = ["rc-1.cifar10.paper", "rc-resnet-10.cifar100.paper"]
+    assert all(recipe_tables()[name] == headings["rc"]["rc-{1,2,resnet-10}.{cifar10,cifar100}.paper"] for name in names)
+    # As many names as the lists in braces make together: none hides another.
+    count = Counter()
+    for tables in headings.values():
+        for heading in tables:
+            product = 1
+            for part in heading.split("{")[1:]:
+                product *= part.partition("}")[0].count(",") + 1
+            count[heading] = product
+    assert sum(count.values()) == len(recipe_names()) >= 94
+    for family, facts in families().items():
+        for name in facts.architectures:
+            assert all(recipe.architecture == name for recipe in recipes(f"{name}.*")), family
+
+
+def test_recipes_are_listed_by_wildcards():
+    assert [recipe.name for recipe in recipes()] == list(recipe_names())
+    found = recipes("rc-4.*.paper")
+    assert [(recipe.name, recipe.dataset, recipe.epochs) for recipe in found] == [
+        ("rc-4.cifar10.paper", "cifar10", 160),
+        ("rc-4.cifar100.paper", "cifar100", 160),
+    ]
+    assert recipes("nothing*") == []
+
+
+def test_the_recipe_of_a_record(tmp_path):
+    changed = load_recipe("rc-4-w16.cifar10.fast", ["epochs=3", "seed=7"])
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps({"name": "rc-4-w16.cifar10", "recipe": changed.model_dump(mode="json")}))
+    assert load_recipe(str(path)) == changed
+    assert load_recipe(str(path), ["epochs=4"]) == changed.model_copy(update={"epochs": 4})
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"recipe": null}', '{"recipe": {}}', "{", '{"recipe": {"name": 3}}'])
+def test_a_record_without_a_recipe_is_refused(tmp_path, text):
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="Received: "):
+        load_recipe(str(path))
+
+
+def test_a_recipe_of_ones_own_has_the_license_that_it_says(tmp_path):
     own = tmp_path / "rc-1.mine.own.toml"
     own.write_text("epochs = 1")
-    assert load_recipe(str(own)).licence is None
-    changed = load_recipe(str(own), ["licence=MIT", "data_licence=CC BY 4.0"])
-    assert (changed.licence, changed.data_licence) == ("MIT", "CC BY 4.0")
+    assert load_recipe(str(own)).license is None
+    changed = load_recipe(str(own), ["license=MIT", "data_license=CC BY 4.0"])
+    assert (changed.license, changed.data_license) == ("MIT", "CC BY 4.0")
 
 
 def test_the_papers_recipe():
@@ -57,7 +108,9 @@ def test_changes():
         ("epochs=-1", "epochs"),
         ("epoch=3", "epoch"),
         ("optimizer.rate=1", "optimizer.rate"),
-        ("epochs.x=1", "no table"),
+        ("epochs.x=1", "epochs"),
+        ("a." * MOST_WORDS + "a=1", "a.a.a"),
+        (f"license={'x' * MOST_CHARACTERS}", "license=xxx"),
         ("schedule.kind=cyclic", "'schedule': its kind is steps or linear or cosine"),
         ("schedule.epochs=[3]", "schedule.epochs"),
         ("schedule.factor=0.5", "schedule.factor"),
@@ -74,16 +127,34 @@ def test_a_bad_change_is_one_sentence(change, words):
 def test_an_unknown_recipe_and_a_file_that_is_no_toml(tmp_path):
     with pytest.raises(ValueError, match=r"no such recipe.*swrn-22-1-2\.cifar10\.fast"):
         load_recipe("swrn-22-1-2.cifar10.slow")
-    with pytest.raises(ValueError, match=r"no such recipe.*recurzoo info ARCHITECTURE names$"):
-        load_recipe("???")
+    for name in ("???", "_zoo", "x" * 100_000, "rc-4.cifar10.paper\0"):
+        with pytest.raises(UnknownNameError, match=r"no such recipe.*Received: ") as error:
+            load_recipe(name)
+        assert len(str(error.value)) < 500
+        assert str(error.value).isprintable()
     broken = tmp_path / "broken.toml"
     broken.write_text("epochs = = 3")
     with pytest.raises(ValueError, match="is not TOML"):
         load_recipe(str(broken))
 
 
+@pytest.mark.parametrize("text", ["{dots}a = 1", "[{dots}a]", "x = {{ {dots}a = 1 }}"])
+def test_long_dotted_keys_take_neither_memory_nor_time(tmp_path, text):
+    path = tmp_path / "rc-1.cifar10.mine.toml"
+    path.write_text(text.format(dots="a." * 50_000))
+    tracemalloc.start()
+    start = time.process_time()
+    for load in (lambda: load_recipe(str(path)), lambda: load_recipe("rc-1.cifar10.paper", [path.read_text()])):
+        with pytest.raises(ValueError, match="Received: "):
+            load()
+    assert time.process_time() - start < 2
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
 def test_a_table_of_another_kind_replaces_the_one_before():
-    changes = ["schedule.kind=steps", "schedule.epochs=[3]", "optimizer.kind=adam"]
+    # In whatever order.
+    changes = ["schedule.epochs=[3]", "schedule.kind=steps", "optimizer.kind=adam"]
     recipe = load_recipe("swrn-22-1-2.cifar10.fast", changes)
     assert (recipe.schedule.kind, recipe.schedule.epochs, recipe.schedule.factor) == ("steps", (3,), 0.1)
     assert recipe.optimizer.model_dump() == {"kind": "adam", "learning_rate": 0.001, "clip_value": None}

@@ -20,6 +20,18 @@ def test_list(capsys):
     assert next(line.split()[:2] for line in lines if "28-10-2" in line) == ["swrn-28-10-2", "17,125,630"]
 
 
+def test_recipes(capsys):
+    assert main(["recipes", "rc-4.*.paper"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == [
+        [f"rc-4.{data}.paper", "rc-4", data, "160", "128", "float32"] for data in ("cifar10", "cifar100")
+    ]
+    assert main(["recipes", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["recipes"]
+    assert [recipe["name"] for recipe in listed] == [recipe.name for recipe in recurzoo.recipes()]
+    assert set(listed[0]) == {"name", "architecture", "dataset", "epochs", "batch_size", "precision"}
+
+
 def test_nothing_is_cut_in_a_pipe(capsys):
     assert main(["results"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]

@@ -99,7 +99,38 @@ def test_a_cell_runs_as_two_loops_about_its_pooling():
     assert all(bank.sharing == tied(4) for bank in stage.banks)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"width": 0}, {"steps": 1.5}, {"normalization": "no_affine"}])
+def test_weights_may_start_as_pytorch_has_it():
+    """Every kernel, and the head's bias, uniform between plus and minus one over the root of its fan-in."""
+    he, pytorch = (RC(2, 16, initializer=word, input_shape=(8, 8, 3)) for word in ("he_normal", "pytorch"))
+    kernels = [path for path in (w.path for w in he.weights) if path.endswith(("kernel", "templates"))]
+    assert len(kernels) == 1 + 2 * 2 + 1
+    for path in kernels:
+        first, second = ({w.path: ops.convert_to_numpy(w) for w in model.weights}[path] for model in (he, pytorch))
+        fan_in = np.prod(first.shape[-4:-1])
+        assert first.var() == pytest.approx(2 / fan_in, rel=0.2), path
+        assert second.var() == pytest.approx(1 / (3 * fan_in), rel=0.2), path
+        assert np.abs(second).max() <= 1 / np.sqrt(fan_in), path
+    bias = ops.convert_to_numpy(pytorch.get_layer("head").bias)
+    assert 0 < np.abs(bias).max() <= 1 / np.sqrt(64)
+    assert not ops.convert_to_numpy(he.get_layer("head").bias).any()
+
+
+def test_how_weights_start_is_kept_and_no_part_of_the_name():
+    model = RC(4, 16, initializer="pytorch", input_shape=(8, 8, 3))
+    assert name_of("RC", model.architecture) == "rc-4-w16"
+    again = type(model).from_config(model.get_config())
+    assert again.architecture["initializer"] == "pytorch"
+    stage = again.get_layer("cell_1")
+    assert type(stage).from_config(stage.get_config()).kernel_initializer == "pytorch"
+    # As files say that were written before there was a choice.
+    config = {key: setting for key, setting in RC(4, **TINY).get_config().items() if key != "initializer"}
+    assert RC.from_config(config).architecture["initializer"] == "he_normal"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"width": 0}, {"steps": 1.5}, {"normalization": "no_affine"}, {"initializer": "glorot_uniform"}],
+)
 def test_impossible_networks_are_refused(wrong):
     with pytest.raises(ValueError, match="Received: "):
         RC(**{**TINY, **wrong})

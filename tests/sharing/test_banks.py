@@ -5,14 +5,14 @@ import pytest
 from keras import ops
 
 from recurzoo.sharing import HardSharing, RelaxedSharing, SoftSharing, partly, tied, untied
-from recurzoo.sharing.soft import can_share, soft_or_untied
+from recurzoo.sharing.soft import soft_or_untied
 from tests.support import numpy_layers
 
 SHAPE = (3, 3, 4, 5)
 
 
-def build(sharing, slots, shape=SHAPE):
-    bank = sharing.bank(slots, shape)
+def build(sharing, slots, shape=SHAPE, **kwargs):
+    bank = sharing.bank(slots, shape, **kwargs)
     bank.build()
     return bank
 
@@ -32,8 +32,6 @@ def test_a_number_of_templates_stands_for_a_sharing():
     assert soft_or_untied(4, None, 0.5) == HardSharing((0, 1, 2, 3))
     assert soft_or_untied(4, "all", 0.5) == SoftSharing(4, 0.5)
     assert soft_or_untied(4, 3) == SoftSharing(3, 0.0)
-    assert [number for number in (None, "all", 0, 1, 4, 5, 1.0, "x") if can_share(4, number)] == [None, "all", 1, 4]
-    assert not can_share(0, "all")
 
 
 def test_hard_slots_use_the_kernel_of_their_index_times_their_scale(randomize):
@@ -87,6 +85,19 @@ def test_each_template_starts_he_normal(sharing):
         # A normal distribution has 4.55% beyond two sigma; a truncated one has none.
         assert np.mean(np.abs(template) > 2 * sigma) == pytest.approx(0.0455, abs=0.005)
     assert np.abs(np.corrcoef(templates.reshape(3, -1)) - np.eye(3)).max() < 0.05
+
+
+@pytest.mark.parametrize("sharing", [SoftSharing(3), RelaxedSharing(), untied(3)], ids=["soft", "relaxed", "hard"])
+def test_templates_may_start_as_pytorch_has_it(sharing):
+    """Its `kaiming_uniform_(a=sqrt(5))`: uniform between plus and minus one over the root of the fan-in."""
+    templates = numpy(build(sharing, 3, (3, 3, 48, 64), initializer="pytorch").templates)
+    bound = 1 / np.sqrt(9 * 48)
+    for template in templates:
+        assert template.var() == pytest.approx(1 / (3 * 9 * 48), rel=0.02)
+        assert bound == pytest.approx(np.abs(template).max(), rel=0.001)
+        assert np.abs(template).max() <= bound
+    with pytest.raises(ValueError, match="Received: 'zeros'"):
+        build(sharing, 3, initializer="zeros")
 
 
 def test_soft_similarity_is_that_of_the_coefficients(randomize):
