@@ -17,7 +17,7 @@ from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Figure, Paper
 from recurzoo.catalog.names import split_tag
 from recurzoo.checkpoints.folder import read_record
-from recurzoo.checkpoints.record import Parent, Record, Score
+from recurzoo.checkpoints.record import Parent, Record, Score, headline
 from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
 from recurzoo.zoo.finding import find_checkpoints, find_folder
@@ -121,6 +121,11 @@ class ModelInfo(Report):
             errors = ", ".join(f"{data} {error}%" for data, error in figure.errors.items())
             table.add_row("paper's error", plain_text(f"{errors} ({figure.source}: {figure.training_in_words})"))
         return Group(plain_text(self.name), table)
+
+    @property
+    def headline(self) -> Score | None:
+        """The score by which the checkpoint is compared."""
+        return headline(self.scores)
 
     def _scores_in_words(self) -> dict[str, str]:
         return {
