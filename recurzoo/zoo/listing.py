@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from recurzoo.base.documents import printable, shorten
+from recurzoo.base.documents import printable
 from recurzoo.base.errors import MissingWeightsError
 from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog import catalog
@@ -20,7 +20,7 @@ from recurzoo.checkpoints.folder import read_record
 from recurzoo.checkpoints.record import Parent, Record, Score, headline
 from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
-from recurzoo.zoo.finding import find_checkpoints, find_folder
+from recurzoo.zoo.finding import check_name, find_checkpoint, find_checkpoints
 from recurzoo.zoo.loading import create
 
 CODE_LICENSE = "Apache-2.0"
@@ -181,21 +181,20 @@ def warn(folder: Path, problem: str) -> None:
 def read_records(
     folders: Iterable[Path],
     report: Callable[[Path, str], None] = warn,
-    name: Callable[[Record], str] = lambda record: record.name,
+    check: Callable[[Record, str, Path], None] = check_name,
 ) -> list[Record]:
     """The records in some folders, without those that cannot be read or do not belong there.
 
     Args:
         folders: of checkpoints.
         report: called with the folder of each record that is left out, and why it is.
-        name: the name that a record's folder must have.
+        check: raises a ValueError if a record does not belong in the folder of a name.
     """
     records = []
     for folder in folders:
         try:
             record = read_record(folder)
-            if name(record) != folder.name:
-                raise ValueError(f"its record is that of {shorten(name(record))}")
+            check(record, folder.name, folder)
         except (ValueError, OSError) as error:
             report(folder, str(error))
         else:
@@ -229,7 +228,7 @@ def info(name: str | Path) -> ModelInfo:
     try:
         # The Hub is only asked of what can be nowhere else.
         client = Client(local_files_only=not str(name).startswith(ADDRESSES))
-        record: Record | None = read_record(find_folder(name, needs=(), client=client))
+        record: Record | None = find_checkpoint(name, needs=(), client=client)[1]
     except MissingWeightsError:
         if split_tag(str(name))[1]:
             raise

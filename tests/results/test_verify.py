@@ -17,7 +17,7 @@ from recurzoo.results.table import format_csv, list_results
 from recurzoo.results.verify import compare_scores, verify
 from tests.conftest import BACKEND
 from tests.data.test_sets import write_folder
-from tests.support.hub.server import HubServer
+from tests.support.hub import HubServer
 from tests.support.shelf import PATHS, PETS
 
 
