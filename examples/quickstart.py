@@ -34,7 +34,7 @@ def main() -> None:
     model = recurzoo.load(NAME)
     facts = recurzoo.info(NAME)
     print(f"   {facts.parameters:,} parameters; {facts.sharing}")
-    print(f"   recorded accuracy on CIFAR-10's test images: {facts.metrics['test_accuracy']:.2%}")
+    print(f"   recorded accuracy on CIFAR-10's test images: {facts.headline.rounded}")
     photographs = load_sample_images()
     pixels = np.stack([resize(image, (32, 32)) for image in photographs.images])
     for path, logits in zip(photographs.filenames, model.predict(pixels, verbose=0), strict=True):

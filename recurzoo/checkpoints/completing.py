@@ -47,8 +47,7 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
         record = Record.from_dict(record)
     if record.architecture != architecture:
         raise ValueError(
-            f"A record is of its model's architecture, here {architecture!r}. Received: a record of "
-            f"{record.architecture!r}"
+            f"This model is a {architecture}, and a record is of its model. Received: one of a {record.architecture}"
         )
     check_class_names(record, model)
     changed = sharing_in_words(model.architecture.get("sharing") or {})

@@ -142,7 +142,7 @@ def rows_in(weights: Path, report: Callable[[Path, str], None] = warn) -> list[R
         ValueError: if a checkpoint's record does not list its file of weights.
     """
     shipped = read_records(checkpoints_in(weights), report)
-    runs = read_records(checkpoints_in(weights / RUNS), report, name=_run_name)
+    runs = read_records(checkpoints_in(weights / RUNS), report, check=_check_run)
     records = [*shipped, *runs]
     rows = [_shipped_row(record, records) for record in shipped]
     plans = [_plan(record) for record in shipped]
@@ -160,8 +160,9 @@ def checkpoints_in(weights: Path) -> list[Path]:
     return sorted(child for child in found if not child.name.startswith(".") and (child / RECORD).is_file())
 
 
-def _run_name(record: Record) -> str:
-    return f"{record.recipe.name}.seed-{record.recipe.seed}" if record.recipe else "a run without a recipe"
+def _check_run(record: Record, name: str, folder: Path) -> None:
+    if record.recipe is None or f"{record.recipe.name}.seed-{record.recipe.seed}" != name:
+        raise ValueError(f"A run's folder is named RECIPE.seed-N as its record says. Received: {str(folder)!r}")
 
 
 def _shipped_row(record: Record, records: Sequence[Record]) -> ResultRow:

@@ -15,7 +15,7 @@ from recurzoo.checkpoints.folder import read_record, verify_files
 from recurzoo.checkpoints.record import Record, Score
 from recurzoo.results.rows import RUNS, Measured, ResultRow, rows_in
 from recurzoo.results.table import RESULTS, measure, read_csv
-from recurzoo.zoo.finding import find_checkpoints, find_folder, weights_folders
+from recurzoo.zoo.finding import check_name, find_checkpoint, find_checkpoints, find_folder, weights_folders
 from recurzoo.zoo.loading import load
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def verify(
 
 def _find_whole(name: str | Path) -> Path:
     """A checkpoint's folder; of one on the Hub, all that its record lists is downloaded."""
-    return find_folder(name, tuple(read_record(find_folder(name, needs=())).files))
+    return find_folder(name, tuple(find_checkpoint(name, needs=())[1].files))
 
 
 class _Shelf:
@@ -189,9 +189,9 @@ def _verify_checkpoint(folder: Path, shelf: _Shelf | None, data: str | None) -> 
     scores: tuple[Score, ...] = ()
     reason: str | None = "it could not be loaded"
     sizes = Measured()
-    if shelf is not None and record.name != folder.name:
-        problems.append(f"its record is that of {record.name}")
     try:
+        if shelf is not None:
+            check_name(record, folder.name, folder)
         verify_files(folder, record, whole=True)
         model = load(folder)
         check_class_names(record, model)

@@ -10,17 +10,17 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from recurzoo.base.documents import printable, shorten
+from recurzoo.base.documents import printable
 from recurzoo.base.errors import MissingWeightsError
 from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Figure, Paper
 from recurzoo.catalog.names import split_tag
 from recurzoo.checkpoints.folder import read_record
-from recurzoo.checkpoints.record import Parent, Record, Score
+from recurzoo.checkpoints.record import Parent, Record, Score, headline
 from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
-from recurzoo.zoo.finding import find_checkpoints, find_folder
+from recurzoo.zoo.finding import check_name, find_checkpoint, find_checkpoints
 from recurzoo.zoo.loading import create
 
 CODE_LICENSE = "Apache-2.0"
@@ -122,6 +122,11 @@ class ModelInfo(Report):
             table.add_row("paper's error", plain_text(f"{errors} ({figure.source}: {figure.training_in_words})"))
         return Group(plain_text(self.name), table)
 
+    @property
+    def headline(self) -> Score | None:
+        """The score by which the checkpoint is compared."""
+        return headline(self.scores)
+
     def _scores_in_words(self) -> dict[str, str]:
         return {
             f"{kind} by {by}" if by else kind: ", ".join(f"{n}: {text}" if by else text for n, text in values.items())
@@ -176,21 +181,20 @@ def warn(folder: Path, problem: str) -> None:
 def read_records(
     folders: Iterable[Path],
     report: Callable[[Path, str], None] = warn,
-    name: Callable[[Record], str] = lambda record: record.name,
+    check: Callable[[Record, str, Path], None] = check_name,
 ) -> list[Record]:
     """The records in some folders, without those that cannot be read or do not belong there.
 
     Args:
         folders: of checkpoints.
         report: called with the folder of each record that is left out, and why it is.
-        name: the name that a record's folder must have.
+        check: raises a ValueError if a record does not belong in the folder of a name.
     """
     records = []
     for folder in folders:
         try:
             record = read_record(folder)
-            if name(record) != folder.name:
-                raise ValueError(f"its record is that of {shorten(name(record))}")
+            check(record, folder.name, folder)
         except (ValueError, OSError) as error:
             report(folder, str(error))
         else:
@@ -224,7 +228,7 @@ def info(name: str | Path) -> ModelInfo:
     try:
         # The Hub is only asked of what can be nowhere else.
         client = Client(local_files_only=not str(name).startswith(ADDRESSES))
-        record: Record | None = read_record(find_folder(name, needs=(), client=client))
+        record: Record | None = find_checkpoint(name, needs=(), client=client)[1]
     except MissingWeightsError:
         if split_tag(str(name))[1]:
             raise

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from recurzoo.catalog import catalog
-from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.record import Record, Score
 from recurzoo.zoo.listing import info, list_models
 
 # Counts checked against the authors' code.
@@ -125,10 +125,10 @@ def test_info_of_a_catalogued_architecture():
     told = info("swrn-28-10-2")
     assert (told.parameters, told.training_parameters, told.classes) == (17125630, 17125630, 10)
     assert told.sharing == "soft: 6 convolutions a stage share 2 templates"
-    assert (told.weights, told.checkpoint, told.metrics) == ((), None, {})
+    assert (told.weights, told.checkpoint, told.scores) == ((), None, ())
     assert told.paper.year == 2019
-    assert told.licences == {"code": "Apache-2.0"}
-    with pytest.raises(AttributeError):
+    assert told.licenses == {"code": "Apache-2.0"}
+    with pytest.raises(ValueError, match="frozen"):
         told.parameters = 0
 
 
@@ -153,7 +153,8 @@ def test_a_record_refuses_what_it_does_not_know(values, told):
 
 
 def test_a_record_survives_json():
-    record = Record(name="a.b", architecture="a", class_names=("x", "y"), metrics={"test_accuracy": 0.5})
+    scores = (Score(metric="accuracy", value=0.5),)
+    record = Record(name="a.b", architecture="a", class_names=("x", "y"), scores=scores)
     assert Record.from_dict(json.loads(record.to_json())) == record
-    with pytest.raises(ValueError, match="JSON"):
-        Record(name="a", architecture="b", metrics={"loss": float("nan")}).to_json()
+    with pytest.raises(ValueError, match="finite"):
+        Score(metric="loss", value=float("nan"))

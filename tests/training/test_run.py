@@ -19,7 +19,7 @@ from recurzoo.base.files import only_writer
 from recurzoo.catalog.recipe import load_recipe
 from recurzoo.checkpoints.folder import read_record
 from recurzoo.data.sets import load_data
-from recurzoo.results import verify
+from recurzoo.results.verify import verify
 from recurzoo.training.run import resolve_precision, train
 from recurzoo.training.trainer import order_of
 from tests.data.test_sets import write_folder

@@ -37,7 +37,7 @@ def published(monkeypatch):
     """What the catalog says is published: one checkpoint."""
     place = SimpleNamespace(repo="zoo/parent", commit="c" * 40)
     table = {"swrn-16-1-2.cifar10": place}
-    monkeypatch.setattr("recurzoo.catalog.catalog.published", table.get, raising=False)
+    monkeypatch.setattr("recurzoo.catalog.catalog.published", table.get)
 
 
 def read(repository=None, **record):
