@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import EXPORTS, REQUIRED
-from recurzoo.checkpoints.folder import is_as_recorded
+from recurzoo.checkpoints.folder import EXPORTS, REQUIRED, is_as_recorded
 from recurzoo.hub.client import Client
 from recurzoo.zoo.finding import find_checkpoint
 

@@ -49,7 +49,7 @@ def test_recipes_are_listed_by_wildcards():
 
 
 def test_the_recipe_of_a_record(tmp_path):
-    changed = load_recipe("rc-4-w16.cifar10.fast", ["epochs=3", "seed=7"])
+    changed = load_recipe("rc-4-w16.cifar10.cpu", ["epochs=3", "seed=7"])
     path = tmp_path / "record.json"
     path.write_text(json.dumps({"name": "rc-4-w16.cifar10", "recipe": changed.model_dump(mode="json")}))
     assert load_recipe(str(path)) == changed
@@ -94,7 +94,7 @@ def test_the_papers_recipe():
 
 def test_changes():
     recipe = load_recipe(
-        "swrn-22-1-2.cifar10.fast",
+        "swrn-22-1-2.cifar10.cpu",
         ["epochs=3", "optimizer.learning_rate=0.05", "architecture=swrn-16-1-1", "model.dropout=0.1"],
     )
     assert (recipe.epochs, recipe.optimizer.learning_rate, recipe.architecture) == (3, 0.05, "swrn-16-1-1")
@@ -119,7 +119,7 @@ def test_changes():
 )
 def test_a_bad_change_is_one_sentence(change, words):
     with pytest.raises(ValueError, match="Received") as error:
-        load_recipe("swrn-22-1-2.cifar10.fast", [change])
+        load_recipe("swrn-22-1-2.cifar10.cpu", [change])
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -155,7 +155,7 @@ def test_long_dotted_keys_take_neither_memory_nor_time(tmp_path, text):
 def test_a_table_of_another_kind_replaces_the_one_before():
     # In whatever order.
     changes = ["schedule.epochs=[3]", "schedule.kind=steps", "optimizer.kind=adam"]
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", changes)
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", changes)
     assert (recipe.schedule.kind, recipe.schedule.epochs, recipe.schedule.factor) == ("steps", (3,), 0.1)
     assert recipe.optimizer.model_dump() == {"kind": "adam", "learning_rate": 0.001, "clip_value": None}
 
@@ -171,4 +171,4 @@ def test_a_base_is_another_recipe(tmp_path, base):
 
 def test_infinite_rates_are_refused():
     with pytest.raises(ValueError, match="finite"):
-        load_recipe("swrn-22-1-2.cifar10.fast", ["optimizer.learning_rate=inf"])
+        load_recipe("swrn-22-1-2.cifar10.cpu", ["optimizer.learning_rate=inf"])

@@ -168,7 +168,7 @@ def test_an_export_into_the_checkpoints_own_folder_is_recorded(capsys, checkpoin
         (1, ["fold", "{checkpoint}", "--out", "{tmp}/x", "--threshold", "2"], "between 0 and 1"),
         (2, ["export", "{checkpoint}", "--format", "pickle", "--out", "x"], "pickle"),
         (2, ["train", "swrn-22-1-2.cifar10.slow", "--data", "digits", "--out", "x"], "no such recipe"),
-        (1, ["train", "swrn-22-1-2.cifar10.fast", "--data", "nowhere", "--out", "{tmp}/run"], "no folder"),
+        (1, ["train", "swrn-22-1-2.cifar10.cpu", "--data", "nowhere", "--out", "{tmp}/run"], "no folder"),
     ],
 )
 def test_errors_are_one_sentence_with_a_status(capsys, checkpoint, tmp_path, status, words, sentence):

@@ -83,10 +83,9 @@ def copy_checkpoint(folder: Path) -> None:
 
 def load_as_recorded(path: Path) -> None:
     """Load a checkpoint whose record vouches for the file at hand, and verify it: both refuse it, or neither does."""
-    from recurzoo.results.verify import verify
-
     import recurzoo
     from recurzoo.checkpoints.folder import measure, read_record
+    from recurzoo.results.verify import verify
 
     shutil.copy(WEIGHTS / CHECKPOINTS[0] / "record.json", path.parent)
     record = read_record(path.parent)
@@ -131,10 +130,9 @@ def read_config() -> Reader:
 
 
 def read_record() -> Reader:
-    from recurzoo.zoo.card import write_card
-
     import recurzoo
     from recurzoo.checkpoints.folder import read_record as read
+    from recurzoo.zoo.card import write_card
 
     def load_and_describe(path: Path) -> None:
         recurzoo.load(path.parent)
@@ -193,7 +191,7 @@ def read_state() -> Reader:
 def read_recipe() -> Reader:
     from recurzoo.catalog.recipe import load_recipe
 
-    original = b"""base = "swrn-22-1-2.cifar10.fast"
+    original = b"""base = "swrn-22-1-2.cifar10.cpu"
 epochs = 2
 precision = "float32"
 augmentation.flip = true

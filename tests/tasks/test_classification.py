@@ -20,7 +20,7 @@ def test_a_constant_channel_has_no_spread_to_divide_by(tmp_path, rng):
             pixels = np.zeros((8, 8, 3), "uint8")
             pixels[..., 0], pixels[..., 1] = 255, rng.integers(0, 256, (8, 8))
             Image.fromarray(pixels).save(tmp_path / part / name / "0.png")
-    task = plan_task(load_recipe("swrn-22-1-2.cifar10.fast", CHANGES), str(tmp_path))
+    task = plan_task(load_recipe("swrn-22-1-2.cifar10.cpu", CHANGES), str(tmp_path))
     mean, std = task.model_arguments["mean"], task.model_arguments["std"]
     green = np.stack([task.examples(0).images[..., 1]]) / 255
     assert mean == pytest.approx((1, green.mean(), 0))

@@ -140,7 +140,7 @@ def test_a_run_is_resumed_and_leaves_the_consolidated_form(kind, tmp_path):
     data = str(write_folder(tmp_path / "pets"))
     settings = [f"pull.kind={kind}", "pull.start=0.02", "pull.end=0.08"]
     settings += ["pull.bound=1.0", "pull.factor=2.0"] if kind == "success" else []
-    recipe = load_recipe("resnet-24-relaxed-all.cifar10.fast", [*CHANGES, *settings])
+    recipe = load_recipe("resnet-24-relaxed-all.cifar10.cpu", [*CHANGES, *settings])
     with pytest.raises(KeyboardInterrupt):
         train(recipe, data, tmp_path / "run", callbacks=[StopAfter(1)])
     result = train(recipe, data, tmp_path / "run", resume=True)

@@ -29,7 +29,7 @@ CHANGES = ["architecture=swrn-16-1-1", "dataset=pets", "image_size=8", "batch_si
 
 def command(data, out, *more):
     changes = [word for change in (*CHANGES, "model.dropout=0.3") for word in ("--set", change)]
-    train_words = ["train", "swrn-22-1-2.cifar10.fast", "--data", str(data), "--out", str(out)]
+    train_words = ["train", "swrn-22-1-2.cifar10.cpu", "--data", str(data), "--out", str(out)]
     return [sys.executable, "-m", "recurzoo", *train_words, *changes, *more]
 
 
@@ -64,7 +64,7 @@ def test_a_killed_run_resumes_to_the_same_losses(tmp_path):
 
 def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=1"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=1"])
     result = train(recipe, str(data), tmp_path / "run")
     record = read_record(result.folder)
     images = load_data(str(data), (8, 8))
@@ -82,13 +82,13 @@ def test_the_checkpoint_holds_what_the_run_measured(tmp_path):
     with pytest.raises(ValueError, match="resume it, or give another folder"):
         train(recipe, str(data), tmp_path / "run")
     with pytest.raises(ValueError, match="another epochs"):
-        train(load_recipe("swrn-22-1-2.cifar10.fast", CHANGES), str(data), tmp_path / "run", resume=True)
+        train(load_recipe("swrn-22-1-2.cifar10.cpu", CHANGES), str(data), tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("left", [None, "epoch\n"])
 def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_path, left):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=2"])
     train(recipe, str(data), tmp_path / "run")
     log = tmp_path / "run" / "training.csv"
     whole = log.read_text()
@@ -102,7 +102,7 @@ def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_pat
 
 def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2", "optimizer.learning_rate=1e30"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=2", "optimizer.learning_rate=1e30"])
     result = train(recipe, str(data), tmp_path / "run")
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "recurzoo"]
     assert "in epoch 1, test_loss" in warning
@@ -118,7 +118,7 @@ def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
 def test_the_sharing_of_every_epoch_is_kept_and_ships(tmp_path):
     """Each bank's coefficients, as they were at the start and after each epoch, also over an interruption."""
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=3", "architecture=swrn-16-1-2"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=3", "architecture=swrn-16-1-2"])
     train(recipe, str(data), tmp_path / "whole")
 
     class Stop(keras.callbacks.Callback):
@@ -143,7 +143,7 @@ def test_the_sharing_of_every_epoch_is_kept_and_ships(tmp_path):
 def test_images_that_grow_and_statistics_measured_anew(tmp_path):
     data = write_folder(tmp_path / "pets", size=(16, 16))
     growing = ["epochs=4", "image_size=16", "progressive.sizes=[8]", "progressive.shares=[0.5]", "reestimate=true"]
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, *growing])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, *growing])
     result = train(recipe, str(data), tmp_path / "run")
     assert [int(float(row["image_size"])) for row in rows(tmp_path / "run")] == [8, 8, 16, 16]
     assert recurzoo.load(result.folder).input_shape == (None, 16, 16, 3)
@@ -152,7 +152,7 @@ def test_images_that_grow_and_statistics_measured_anew(tmp_path):
 @pytest.mark.tensorflow
 def test_tensorboard_is_written_where_it_is_asked_for(tmp_path):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=2", "logger=tensorboard"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=2", "logger=tensorboard"])
     train(recipe, str(data), tmp_path / "run")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -166,7 +166,7 @@ def test_a_run_begins_with_a_checkpoint_as_it_is_or_grown(tmp_path):
 
     def run(name, architecture, *changes):
         settings = [*CHANGES, "epochs=1", "average.last=0.0", f"architecture={architecture}", *changes]
-        return train(load_recipe("swrn-22-1-2.cifar10.fast", settings), str(data), tmp_path / name)
+        return train(load_recipe("swrn-22-1-2.cifar10.cpu", settings), str(data), tmp_path / name)
 
     first = run("first", "swrn-16-2-1")
     # At a rate of nearly nothing a run ends where it began.
@@ -187,7 +187,7 @@ def test_a_run_begins_with_a_checkpoint_as_it_is_or_grown(tmp_path):
 
 
 def test_parts_of_the_images_are_all_of_them_once_a_pass():
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", ["batch_size=4", "epoch_examples=20"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", ["batch_size=4", "epoch_examples=20"])
     epochs = [order_of(recipe, 60, epoch) for epoch in range(6)]
     assert [whole for _, whole in epochs] == [0, 0, 0, 1, 1, 1]
     for whole in (0, 1):
@@ -197,7 +197,7 @@ def test_parts_of_the_images_are_all_of_them_once_a_pass():
 
 
 def test_data_that_are_not_what_the_recipe_says_are_refused_before_training(tmp_path):
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", ["architecture=swrn-16-1-1", "image_size=8", "epochs=1"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", ["architecture=swrn-16-1-1", "image_size=8", "epochs=1"])
     with pytest.raises(ValueError, match="CIFAR-10"):
         train(recipe, str(write_folder(tmp_path / "pets")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -210,7 +210,7 @@ def test_what_would_be_lost_or_in_the_way_is_refused_before_training(tmp_path, p
         mine = mine / "mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=1"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=1"])
     for resume in (False, True):
         with pytest.raises((ValueError, FileExistsError), match=place.strip("/")):
             train(recipe, "no such data", tmp_path / "run", resume)
@@ -219,7 +219,7 @@ def test_what_would_be_lost_or_in_the_way_is_refused_before_training(tmp_path, p
 
 def test_one_run_at_a_time_in_a_folder(tmp_path):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.fast", [*CHANGES, "epochs=1"])
+    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=1"])
     (tmp_path / "run").mkdir()
     with only_writer(tmp_path / "run"), pytest.raises(BlockingIOError, match="Another process"):
         train(recipe, str(data), tmp_path / "run")
@@ -229,7 +229,7 @@ def test_one_run_at_a_time_in_a_folder(tmp_path):
 @pytest.mark.parametrize("name", ["a/b", "..", "", "-x", ".x", "a b\n", "x" * 100])
 def test_names_that_no_checkpoint_can_have_are_refused_before_training(name):
     with pytest.raises(ValueError, match="dataset"):
-        load_recipe("swrn-22-1-2.cifar10.fast", [f"dataset={json.dumps(name)}"])
+        load_recipe("swrn-22-1-2.cifar10.cpu", [f"dataset={json.dumps(name)}"])
 
 
 def test_precision_by_the_machine(monkeypatch):

@@ -266,7 +266,7 @@ def test_of_the_optimizer_the_card_tells_what_moves_the_weights(kind, momentum):
         start = start.replace(momentum=momentum)
     for name in sorted(set(type(start).model_fields) - {"kind"}):
         recipes = [
-            load_recipe("resnet-24-relaxed-all.cifar10.fast").replace(optimizer=optimizer, schedule={"kind": "steps"})
+            load_recipe("resnet-24-relaxed-all.cifar10.cpu").replace(optimizer=optimizer, schedule={"kind": "steps"})
             for optimizer in (start, start.replace(**{name: OTHER[name]}))
         ]
         words = [rows(read(recipe=recipe)[1], "Training")["optimizer"] for recipe in recipes]

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from recurzoo.results.verify import verify
 
 import recurzoo
 from recurzoo.base.errors import MissingWeightsError, UnknownNameError
+from recurzoo.results.verify import verify
 
 
 @pytest.fixture
