@@ -104,12 +104,8 @@ class Client:
             # All from the record's own commit, whatever is published meanwhile.
             commit = Repository(repository.name, folder.name)
             for name in names:
-                self._get(
-                    commit,
-                    name,
-                    record.files[name].bytes,
-                    lambda path: path.parent == folder and is_as_recorded(folder, path.name, record),
-                )
+                largest = record.files[name].bytes
+                self._get(commit, name, largest, lambda path: is_as_recorded(folder, path.name, record))
             return folder, record
 
     def _get(self, repository: Repository, name: str, largest: int, is_right: Callable[[Path], bool]) -> Path:

@@ -249,6 +249,14 @@ def test_a_file_spoiled_on_the_way_is_fetched_anew_and_otherwise_refused(hub, na
     assert files(fetch(NET))[WEIGHTS] == b"better"
 
 
+def test_a_file_of_another_commit_than_the_record_is_refused(hub):
+    hub.fail(f"*/{WEIGHTS}", headers={"X-Repo-Commit": "0" * 40})
+    with pytest.raises(ValueError, match=WEIGHTS):
+        recurzoo.fetch(NET)
+    hub.faults.clear()
+    assert files(fetch(NET))[WEIGHTS] == CONTENT[WEIGHTS]
+
+
 def test_what_is_larger_than_it_may_be_is_not_kept(hub, cache):
     hub.add("user/huge", {RECORD: b" " * (LARGEST + 1)})
     hub.add("user/other", as_checkpoint(CONTENT) | {WEIGHTS: bytes(2_000_000)})
@@ -354,12 +362,13 @@ def test_outside_of_our_calls_the_client_is_as_it_was(hub):
 
 
 def test_nothing_that_a_hub_says_moves_the_terminal(hub, caplog):
-    headers = {"X-HF-Warning": "; \x1b[31mred", "X-Error-Message": "\x1b]0;title\x07"}
+    headers = {"X-HF-Warning": "color; \x1b[31mred", "X-Error-Message": "\x1b]0;title\x07"}
     hub.fail(status=403, headers=headers, body=b'{"error": "\\u001b[2J"}')
     with pytest.raises(PermissionError) as error:
         recurzoo.fetch(NET)
     assert str(error.value).isprintable()
-    assert all(record.getMessage().isprintable() for record in caplog.records)
+    assert [text for text in caplog.messages if "red" in text]
+    assert all(text.isprintable() for text in caplog.messages)
 
 
 def test_a_full_disk_gives_one_sentence_and_leaves_no_rest(cache):

@@ -195,7 +195,7 @@ def test_silence_is_not_waited_for_for_ever(hub, folder, monkeypatch, method):
 API = ["*/create", "/api/models/user/net", "*/tree/*", "*/preupload/*", "*/batch", "*/commit/*"]
 
 
-@pytest.mark.parametrize("body", [b"[3]", b"{}", b"null", b'[{"path": 3}]', b'{"sha": 3}', b"<html>"])
+@pytest.mark.parametrize("body", [b"[3]", b"{}", b"null", b'[{"path": 3}]', b'{"id": "user/net"}', b"<html>"])
 @pytest.mark.parametrize("path", API)
 def test_answers_that_are_no_hubs_end_in_a_sentence(hub, folder, path, body):
     hub.fail(path, body=body)
