@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recurzoo.results.verify import verify
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
+    from recurzoo.training.run import train
     from recurzoo.zoo.deriving import fold, grow
     from recurzoo.zoo.evaluating import evaluate
     from recurzoo.zoo.fetching import fetch
@@ -53,6 +54,7 @@ __all__ = [
     "reestimate_batch_norm",
     "save",
     "sharing",
+    "train",
     "verify",
 ]
 
@@ -78,6 +80,7 @@ _MODULES = {
     "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.zoo.saving",
+    "train": "recurzoo.training.run",
     "verify": "recurzoo.results.verify",
 }
 

@@ -2,12 +2,54 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
+import sys
 from importlib import metadata
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 PACKAGES = ("recurzoo", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def import_quietly(package: str) -> None:
+    """Keep a package from writing on standard error as it is imported, whenever that will be.
+
+    TensorFlow greets every process with a page about what the machine lacks, which no setting turns off.
+    """
+    if package not in sys.modules and not any(isinstance(finder, _Quiet) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Quiet(package))
+
+
+class _Quiet(MetaPathFinder):
+    def __init__(self, package: str):
+        self.package = package
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if name != self.package:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_quietly(module: ModuleType) -> None:
+                # Not only Python's own: the libraries write past it.
+                kept = os.dup(2)
+                with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                    os.dup2(nowhere.fileno(), 2)
+                try:
+                    run(module)
+                finally:
+                    os.dup2(kept, 2)
+                    os.close(kept)
+
+            spec.loader.exec_module = run_quietly  # type: ignore[method-assign]
+        return spec
 
 
 def describe_hardware() -> str:

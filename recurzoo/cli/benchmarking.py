@@ -17,7 +17,9 @@ def benchmark_(
     pairs: Annotated[int, typer.Option("--pairs", min=1, help="Interleaved timings of each task.")] = 20,
     json: Json = False,
 ) -> Report:
-    """Time training and prediction, as ratios and as a share of the machine's peak.
+    """Time training and prediction, alone or against another.
+
+    Times are ratios, and shares of the machine's peak.
 
     With --against, the exit status is 1 if even the lower end of a time ratio's interval exceeds its bound.
     """

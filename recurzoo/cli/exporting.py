@@ -27,7 +27,9 @@ def export_(
     ] = False,
     json: Json = False,
 ) -> Report:
-    """Write ONNX, LiteRT or SavedModel, run the file and check its outputs and bytes.
+    """Write ONNX, LiteRT or SavedModel with each kernel once.
+
+    The file is run, and its outputs and bytes are checked.
 
     Written into the checkpoint's own folder, the file is listed in its record.
     """

@@ -19,7 +19,7 @@ def fetch_(
     everything: Annotated[bool, typer.Option("--all", help="Fetch all files, exports and the log among them.")] = False,
     json: Json = False,
 ) -> Report:
-    """Download a checkpoint into the cache, if it is not on this machine, and say where it is."""
+    """Have a checkpoint's files on this machine, and say where."""
     from recurzoo.zoo.fetching import fetch
 
     return fetch(name, export, everything)

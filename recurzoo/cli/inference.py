@@ -37,7 +37,7 @@ def evaluate_(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
     json: Json = False,
 ) -> Report:
-    """Measure a checkpoint's accuracy on a data set's test images, or its F1 on shortest-paths."""
+    """Measure a checkpoint on a data set's test examples."""
     from recurzoo.zoo.evaluating import evaluate
 
     return evaluate(name, data, limit)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from recurzoo.base.documents import printable
+from recurzoo.base.environment import import_quietly
 from recurzoo.base.errors import ExportError, MissingWeightsError, UnknownNameError
+from recurzoo.base.records import Report
 from recurzoo.cli import (
     benchmarking,
+    deriving,
     exporting,
     fetching,
-    folding,
     inference,
     listing,
     publishing,
@@ -35,21 +41,35 @@ INTERRUPTED = 130
 # What the package raises with a sentence for the user; anything else is told with its type.
 EXPECTED = (ValueError, OSError, ImportError, NotImplementedError, MissingWeightsError, ExportError)
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.command("list")(listing.list_)
-app.command("info")(listing.info_)
-app.command("predict")(inference.predict_)
-app.command("evaluate")(inference.evaluate_)
-app.command("readout")(readout.readout_)
-app.command("recipes")(recipes.recipes_)
-app.command("train")(training.train_)
-app.command("fold")(folding.fold_)
-app.command("export")(exporting.export_)
-app.command("fetch")(fetching.fetch_)
-app.command("publish")(publishing.publish_)
-app.command("benchmark")(benchmarking.benchmark_)
-app.command("results")(results.results_)
-app.command("verify")(results.verify_)
+USE, MAKE, STUDY, KEEP = "Use", "Make", "Study", "Keep"
+# In the order of the help: each command's group and words, what it runs, and an example.
+COMMANDS = (
+    (USE, "list", listing.list_, 'list "swrn-*" --pretrained'),
+    (USE, "info", listing.info_, "info swrn-28-10-2"),
+    (USE, "predict", inference.predict_, "predict swrn-22-1-2 photo.jpg"),
+    (USE, "evaluate", inference.evaluate_, "evaluate swrn-22-1-2 --data tfds:cifar10"),
+    (MAKE, "recipes", recipes.recipes_, 'recipes "rc-4*"'),
+    (MAKE, "train", training.train_, "train swrn-22-1-2.cifar10.cpu --data tfds:cifar10 --out runs/mine"),
+    (MAKE, "fold", deriving.fold_, "fold swrn-22-1-2 --threshold 0.8 --out folded --data tfds:cifar10"),
+    (MAKE, "grow", deriving.grow_, "grow ./swrn-28-2-2 --to swrn-28-10-2 --out grown"),
+    (MAKE, "export", exporting.export_, "export swrn-22-1-2 --format onnx --out swrn.onnx"),
+    (STUDY, "readout", readout.readout_, "readout frnn-3-t5-w16 --data tfds:cifar10 --times 2-12"),
+    (STUDY, "benchmark", benchmarking.benchmark_, "benchmark swrn-28-4-2 --against wrn-28-4 --batch 32"),
+    (STUDY, "results", results.results_, "results"),
+    (KEEP, "fetch", fetching.fetch_, "fetch hf://user/net --export onnx"),
+    (KEEP, "verify", results.verify_, "verify swrn-22-1-2 --data tfds:cifar10"),
+    (KEEP, "publish", publishing.publish_, "publish ./folded --repo user/net"),
+)
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for group, words, command, example in COMMANDS:
+    # Brackets in an example would be read as markup.
+    app.command(words, rich_help_panel=group, epilog=escape(f"Example: recurzoo {example}"))(command)
 
 
 def _print_version(asked: bool) -> None:
@@ -78,19 +98,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 the work failed, 2 the words were wrong.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    # A file whose name begins with a dash is no option.
+    arguments = [f"./{word}" if len(word) > 1 and word[0] == "-" and _is_file(word) else word for word in arguments]
     as_json = "--json" in arguments
-    # TensorFlow greets every command with a page of its own.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_quietly("tensorflow")
+    end_like_control_c()
     output = sys.stdout
     try:
         # With --json, whatever libraries print while at work goes where progress goes.
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             result = app(arguments, prog_name="recurzoo", standalone_mode=False)
-    except typer.Abort:
+        if result == INTERRUPTED:
+            raise KeyboardInterrupt
+        if result is None or isinstance(result, int):
+            return result or DONE
+        _print(result, as_json, output)
+        return FAILED if result.failed else DONE
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("Interrupted.", FAILED)
     except UnknownNameError as error:
         return _fail(str(error), WRONG_WORDS)
+    except BrokenPipeError:
+        # Whoever was reading has seen enough; Python would complain once more as it ends.
+        sys.stdout = None
+        return FAILED
     except EXPECTED as error:
         return _fail(str(error), FAILED)
     except Exception as error:
@@ -98,28 +131,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(error, "format_message"):
             return _fail(f"{error.format_message()} See recurzoo --help.", WRONG_WORDS)
         return _fail(f"Unexpected {type(error).__name__}: {error}. Set RECURZOO_DEBUG=1 to see where.", FAILED)
-    if result == INTERRUPTED:
-        return _fail("Interrupted.", FAILED)
-    if result is None or isinstance(result, int):
-        return result or DONE
+
+
+def _is_file(word: str) -> bool:
     try:
-        _print(result, as_json, output)
-    except ValueError as error:
-        return _fail(f"JSON cannot say this: {error}. Received: --json; leave it out", FAILED)
-    return FAILED if result.failed else DONE
+        return Path(word).is_file()
+    except (OSError, ValueError):
+        # What no file system takes as a name.
+        return False
 
 
-def _print(report: Any, as_json: bool, output: Any) -> None:
+def end_like_control_c() -> None:
+    """Let a terminal that closes and a polite kill end a command as Control-C does: in one sentence, its state kept."""
+    # Elsewhere than in the main thread there are no signals to be had.
+    with contextlib.suppress(ValueError):
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
+def _print(report: Report, as_json: bool, output: TextIO | None) -> None:
+    if output is None:
+        raise OSError("Standard output is closed. Received: nothing to print on; open it, or send it to a file")
     if as_json:
-        print(json.dumps(report.to_dict(), allow_nan=False), file=output)
-    else:
-        # In a pipe there is no width to fit into, and no line may be cut or broken.
-        width = None if output.isatty() else 10_000
-        Console(file=output, width=width, highlight=False, markup=False, emoji=False).print(report, crop=False)
+        print(report.to_json(), file=output, flush=True)
+        return
+    # In a pipe there is no width to fit into, and no line may be cut or broken. What the terminal's encoding lacks is
+    # shown as its escape sequence.
+    if isinstance(output, io.TextIOWrapper):
+        output.reconfigure(errors="backslashreplace")
+    width = None if output.isatty() else 10_000
+    Console(file=output, width=width, highlight=False, markup=False, emoji=False).print(report, crop=False)
+    output.flush()
 
 
 def _fail(message: str, status: int) -> int:
     if os.environ.get("RECURZOO_DEBUG"):
         traceback.print_exc()
-    print(f"recurzoo: {' '.join(message.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"recurzoo: {printable(' '.join(message.split()))}", file=sys.stderr)
     return status

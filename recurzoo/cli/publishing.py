@@ -16,7 +16,10 @@ def publish_(
     private: Annotated[bool, typer.Option("--private", help="Only for yourself and those you let in.")] = False,
     json: Json = False,
 ) -> Report:
-    """Publish a checkpoint on the Hugging Face Hub, with the token of HF_TOKEN or `hf auth login`."""
+    """Publish a checkpoint on the Hugging Face Hub.
+
+    With the token of HF_TOKEN or of `hf auth login`.
+    """
     from recurzoo.zoo.publishing import publish
 
     return publish(name, repo, private)

@@ -47,7 +47,10 @@ def readout_(
     ] = False,
     json: Json = False,
 ) -> Report:
-    """Measure a fully recurrent network's accuracy at other readout times than it was trained for."""
+    """Read a fully recurrent network out at other times.
+
+    Its accuracy at each, with normalizations' statistics reused from the last trained step, and recomputed.
+    """
     first, _, last = times.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and 1 <= int(first) <= int(last or first)):
         raise typer.BadParameter(f"readout times are FIRST-LAST, such as 2-12, not {times!r}", param_hint="--times")

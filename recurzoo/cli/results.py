@@ -20,16 +20,19 @@ def results_(
     ] = False,
     json: Json = False,
 ) -> Report:
-    """Show what each checkpoint costs and reaches; what is measured on models, as last measured."""
+    """Show what each checkpoint costs and reaches.
+
+    Operations and bytes of exports are as last measured.
+    """
     from recurzoo.results import table
 
     return table.write_results(table.CLONE, _report) if write else table.list_results()
 
 
 def verify_(name: OptionalName = None, data: OptionalData = None, json: Json = False) -> Report:
-    """Compare checkpoints with their records; with --data, measure again those whose test examples these are.
+    """Compare checkpoints with their records.
 
-    On the recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
+    With --data, those whose test examples these are are measured again. On the recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
     """
     from recurzoo.results.verify import verify
 

@@ -19,7 +19,7 @@ from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, d
 from recurzoo.base.files import only_writer, write_text
 from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
-from recurzoo.catalog.recipe import Recipe
+from recurzoo.catalog.recipe import Recipe, load_recipe
 from recurzoo.checkpoints.folder import COEFFICIENTS, LOG
 from recurzoo.checkpoints.record import Parent, Record, Score, TrainingData, headline
 from recurzoo.models import ZooModel
@@ -58,7 +58,7 @@ class Result(Report):
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str,
     data: str,
     out: str | Path,
     resume: bool = False,
@@ -68,7 +68,7 @@ def train(
     """Train a recipe, writing a state and a CSV line every epoch, and at the end a checkpoint.
 
     Args:
-        recipe: a `Recipe`.
+        recipe: a `Recipe`, or what `load_recipe` takes: a name, or the path of a TOML file or a `record.json`.
         data: words that `load_data` takes, or `shortest-paths`.
         out: folder for `state.safetensors`, `training.csv` and the checkpoint's folder.
         resume: bool, whether to go on where an earlier run in the same folder stopped.
@@ -80,7 +80,11 @@ def train(
 
     Raises:
         ValueError: if the data does not fit the recipe, or a run in the folder is in the way.
+
+    Example:
+        >>> recurzoo.train("swrn-22-1-2.cifar10.cpu", "tfds:cifar10", "runs/mine")
     """
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     out = Path(out)
     resume = resume and (out / STATE).exists()
     _refuse_what_is_in_the_way(recipe, out, resume)

@@ -6,12 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
+
+from recurzoo.base.records import Report, plain_text
 from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.zoo.evaluating import model_and_record
 from recurzoo.zoo.loading import create
 
 if TYPE_CHECKING:
     from recurzoo.models import ZooModel
+
+
+class Grown(Report):
+    """What `recurzoo grow` made.
+
+    Attributes:
+        folder: the checkpoint's.
+        architecture: the wider one's name.
+        parent: the name of the checkpoint that it was grown from.
+        parameters: trainable ones.
+    """
+
+    folder: str
+    architecture: str
+    parent: str
+    parameters: int
+
+    @classmethod
+    def of(cls, folder: str, record: Record) -> Grown:
+        """From the record of a grown checkpoint."""
+        assert record.parent is not None
+        parent = record.parent.checkpoint
+        return cls(folder=folder, architecture=record.architecture, parent=parent, parameters=record.parameters)
+
+    def __rich__(self) -> RenderableType:
+        return plain_text(f"{self.folder}: {self.architecture}, {self.parameters:,} parameters, from {self.parent}")
+
 
 # What a grown network has of the smaller one's architecture; all else is in its name.
 KEPT = ("num_classes", "input_shape", "mean", "std", "include_top", "pooling")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 
 import recurzoo
-from recurzoo import cli
-from recurzoo.cli.main import main
+from recurzoo.cli.main import COMMANDS, FAILED, app, main
 
 
 def test_list(capsys):
@@ -71,7 +72,6 @@ def test_what_libraries_print_does_not_reach_json(capsys, monkeypatch):
         (["info"], 2, "Missing argument"),
         (["list", "--colour"], 2, "No such option"),
         (["frobnicate"], 2, "No such command"),
-        ([], 2, "Missing command"),
     ],
 )
 def test_errors_are_one_sentence_on_standard_error(words, status, told, capsys):
@@ -95,7 +95,7 @@ def test_the_unexpected_is_a_sentence_too(error, told, capsys, monkeypatch):
         raise error
 
     monkeypatch.setattr("recurzoo.cli.listing.info", fail)
-    assert main(["info", "swrn-28-10-2"]) == cli.FAILED
+    assert main(["info", "swrn-28-10-2"]) == FAILED
     assert told in capsys.readouterr().err
 
 
@@ -114,3 +114,45 @@ def test_the_module_runs_too():
     run = subprocess.run([sys.executable, "-m", "recurzoo", "info", "nothing"], capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith("recurzoo: No architecture has this name. Received: 'nothing'")
+
+
+def test_no_words_give_the_help_in_which_every_command_has_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for _, name, _, _ in COMMANDS:
+        (line,) = [line for line in lines if line.split()[1:2] == [name]]
+        assert line.rstrip(" │").endswith(".")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[1])
+def test_every_command_has_an_example_that_it_understands(command, capsys, monkeypatch):
+    _, name, function, example = command
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.split("Example: ")[1].strip() == f"recurzoo {example}"
+    words = shlex.split(example)
+    options = {option for word in typer.main.get_command(app).commands[words[0]].params for option in word.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_a_file_that_begins_with_a_dash_is_a_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-x.jpg").write_bytes(b"no image")
+    assert main(["predict", "swrn-22-1-2", "-x.jpg"]) == 1
+    assert "-x.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", "| true"])
+def test_an_output_that_takes_nothing_is_told_in_a_sentence(redirection):
+    command = f"{sys.executable} -m recurzoo list 'swrn-*' {redirection}"
+    run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert run.returncode == (1 if redirection != "| true" or run.returncode else 0)
+    assert "Traceback" not in run.stderr
+    assert run.stderr.count("\n") <= 1
+
+
+def test_tensorflow_is_imported_without_its_page_on_standard_error():
+    script = "from recurzoo.base.environment import import_quietly; import_quietly('tensorflow'); import tensorflow"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stderr == ""
