@@ -20,10 +20,7 @@ def predict_(
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
     json: Json = False,
 ) -> Report:
-    """Classify images.
-
-    Example: recurzoo predict swrn-22-1-2 photo.jpg more/photos --top 3
-    """
+    """Classify images."""
     from recurzoo.data.images import MOST_BYTES
     from recurzoo.zoo.predicting import predict
 

@@ -32,7 +32,8 @@ def results_(
 def verify_(name: OptionalName = None, data: OptionalData = None, json: Json = False) -> Report:
     """Compare checkpoints with their records.
 
-    With --data, those whose test examples these are are measured again. On the recorded backend, accuracies and F1 must be equal, on another one within 0.001; a loss within 0.0001.
+    With --data, those whose test examples these are are measured again. On the recorded backend, accuracies and F1
+    must be equal, on another one within 0.001; a loss within 0.0001.
     """
     from recurzoo.results.verify import verify
 

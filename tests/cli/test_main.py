@@ -127,7 +127,7 @@ def test_no_words_give_the_help_in_which_every_command_has_one_line(capsys, monk
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[1])
 def test_every_command_has_an_example_that_it_understands(command, capsys, monkeypatch):
-    _, name, function, example = command
+    _, name, _, example = command
     monkeypatch.setenv("COLUMNS", "200")
     assert main([name, "--help"]) == 0
     assert capsys.readouterr().out.split("Example: ")[1].strip() == f"recurzoo {example}"
