@@ -5,56 +5,36 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import traceback
 from collections.abc import Iterator
 
 from recurzoo.base.documents import one_line
 
 TOKEN = "a token (HF_TOKEN, or `hf auth login`)"
-# What the client and the library below it raise: Python's own error for it, what is wrong, and what to do.
-KINDS: dict[str, tuple[type[Exception], str, str]] = {
-    "GatedRepoError": (
-        PermissionError,
-        "Access to this repository is granted by its owner",
-        f"ask for it on {{page}}, and give {TOKEN}",
-    ),
-    "RepositoryNotFoundError": (
-        FileNotFoundError,
-        "There is no such repository on {endpoint}, or it is private",
-        f"mind the spelling, or give {TOKEN} that may see it",
-    ),
-    "RevisionNotFoundError": (
-        FileNotFoundError,
-        "The repository has no such revision",
-        "name a branch, a tag or a commit of it",
-    ),
-    "RemoteEntryNotFoundError": (
-        FileNotFoundError,
-        "The repository lacks {file}",
-        "only what recurzoo publishes can be fetched",
-    ),
-    "HFValidationError": (ValueError, "A repository is named USER/REPO", "mind the spelling"),
-    "LocalTokenNotFoundError": (PermissionError, "The Hub wants to know who asks", f"give {TOKEN}"),
-    "OfflineModeIsEnabled": (
-        ConnectionError,
-        "The Hub may not be asked, because HF_HUB_OFFLINE is set",
-        "unset it, or fetch this beforehand",
-    ),
-    "LocalEntryNotFoundError": (
-        FileNotFoundError,
-        "This is not in the cache, and the Hub may not be asked",
-        "fetch it beforehand, or allow downloads",
-    ),
-    "TimeoutError": (TimeoutError, "The Hub at {endpoint} did not answer in time", "try again later"),
-    "TimeoutException": (
-        TimeoutError,
-        "The Hub at {endpoint} did not answer in time",
-        "try again, or allow more time with HF_HUB_DOWNLOAD_TIMEOUT=SECONDS",
-    ),
-    "TransportError": (ConnectionError, "The Hub cannot be reached at {endpoint}", "check the network and HF_ENDPOINT"),
-    "InvalidURL": (ConnectionError, "The Hub cannot be reached at {endpoint}", "check HF_ENDPOINT"),
+LATE = ("The Hub at {endpoint} did not answer in time", "try again later")
+UNREACHABLE = ("The Hub cannot be reached at {endpoint}", "check the network and HF_ENDPOINT")
+NOT_THE_HUB = ("What answers at {endpoint} is not the Hub", "check HF_ENDPOINT and proxies")
+# Python's own errors for what the client and the library below it raise, with what is wrong and what to do.
+KINDS: dict[type[Exception], dict[str, tuple[str, str]]] = {
+    PermissionError: {
+        "GatedRepoError": ("The owner grants access to this repository", f"ask on {{page}}, and give {TOKEN}"),
+        "LocalTokenNotFoundError": ("The Hub wants to know who asks", f"give {TOKEN}"),
+    },
+    FileNotFoundError: {
+        "RepositoryNotFoundError": ("There is no such repository on {endpoint}, or it is private", f"give {TOKEN}"),
+        "RevisionNotFoundError": ("The repository has no such revision", "name a branch, a tag or a commit of it"),
+        "RemoteEntryNotFoundError": ("The repository lacks {file}", "only what recurzoo publishes can be fetched"),
+        "LocalEntryNotFoundError": ("This is not in the cache, and the Hub may not be asked", "fetch it beforehand"),
+    },
+    TimeoutError: {"TimeoutError": LATE, "TimeoutException": LATE},
+    ConnectionError: {
+        "OfflineModeIsEnabled": ("HF_HUB_OFFLINE forbids to ask the Hub", "unset it, or fetch this beforehand"),
+        "TransportError": UNREACHABLE,
+        "InvalidURL": UNREACHABLE,
+        **dict.fromkeys(("DecodingError", "FileMetadataError", "JSONDecodeError", "TooManyRedirects"), NOT_THE_HUB),
+    },
+    ValueError: {"HFValidationError": ("A repository is named USER/REPO", "mind the spelling")},
 }
-NOT_THE_HUB = (ConnectionError, "What answers at {endpoint} is not the Hub", "check HF_ENDPOINT and proxies")
-KINDS |= dict.fromkeys(("FileMetadataError", "JSONDecodeError", "DecodingError", "TooManyRedirects"), NOT_THE_HUB)
 # By the status of an answer.
 STATUS = {
     401: (PermissionError, "The Hub does not accept this token, or wants one", f"give {TOKEN}"),
@@ -73,6 +53,8 @@ DISK = {
     errno.EACCES: ("Permission to a file is missing", ELSEWHERE),
     errno.EPERM: ("Permission to a file is missing", ELSEWHERE),
 }
+# Whose frames tell where an error comes from.
+BETWEEN = ("recurzoo", "huggingface_hub")
 INCOMPLETE = "Consistency check failed"
 
 
@@ -93,7 +75,7 @@ def explain(error: Exception, repo: str) -> Exception:
             kind, problem, advice = found
             return _sentence(kind, problem, advice, repo, link)
     if _comes_from_the_client(links[-1]):
-        return _sentence(*NOT_THE_HUB, repo, links[-1])
+        return _sentence(ConnectionError, *NOT_THE_HUB, repo, links[-1])
     return error
 
 
@@ -129,8 +111,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _find(error: BaseException) -> tuple[type[Exception], str, str] | None:
     names = [kind.__name__ for kind in type(error).__mro__]
     for name in names:
-        if name in KINDS:
-            return KINDS[name]
+        for kind, problems in KINDS.items():
+            if name in problems:
+                return kind, *problems[name]
     if "HfHubHTTPError" in names:
         status = error.response.status_code  # type: ignore[attr-defined]
         if status >= 500:
@@ -166,10 +149,6 @@ def _sentence(kind: type[Exception], problem: str, advice: str, repo: str, error
 
 def _comes_from_the_client(error: BaseException) -> bool:
     """Whether it was raised by the client, and not by what we do with it: as it meets an answer it cannot read."""
-    packages = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        packages.append(traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0])
-        traceback = traceback.tb_next
-    ours = [package for package in packages if package in ("huggingface_hub", "recurzoo")]
-    return ours[-1:] == ["huggingface_hub"]
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = [name for name in (module.partition(".")[0] for module in modules) if name in BETWEEN]
+    return packages[-1:] == ["huggingface_hub"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from recurzoo.base.documents import shorten
 from recurzoo.base.records import Report
 from recurzoo.catalog import catalog
 from recurzoo.catalog.names import split_tag
-from recurzoo.checkpoints.folder import CARD, FILES, RECORD, REQUIRED, verify_files
+from recurzoo.checkpoints.folder import CARD, FILES, KERAS_FILES, RECORD, REQUIRED, measure, verify_files
 from recurzoo.checkpoints.record import Record
+from recurzoo.checkpoints.weights import write_keras_files
 from recurzoo.hub.client import Client
 from recurzoo.hub.session import asking
 from recurzoo.zoo.card import write_card
 from recurzoo.zoo.finding import find_checkpoint
+from recurzoo.zoo.loading import load
 
 Content = Path | bytes
 
@@ -74,9 +77,9 @@ class Published(Report):
 def publish(name_or_folder: str | Path, repo: str, private: bool = False, token: str | bool | None = None) -> Published:
     """Publish a checkpoint on the Hugging Face Hub, from where `recurzoo.load("hf://USER/REPO")` takes it.
 
-    The files that the record lists are uploaded in one commit, with the record and a card that is generated from it;
-    nothing else in the folder is. Every file is compared with its hash first. Nothing is committed where the
-    repository has it all already.
+    The files that the record lists are uploaded in one commit, with those by which core Keras opens a folder, the
+    record, and a card that is generated from it; nothing else in the folder is. Every file is compared with its hash
+    first. Nothing is committed where the repository has it all already.
 
     Args:
         name_or_folder: the path of a checkpoint's folder, or the name of a checkpoint that is here.
@@ -100,14 +103,17 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
     folder, record = find_checkpoint(name_or_folder, needs=(), client=Client(token, local_files_only=True))
     _refuse_incomplete(folder, record)
     verify_files(folder, record, whole=True)
-    content: dict[str, Content] = {
-        **{name: folder / name for name in record.files},
-        RECORD: (folder / RECORD).read_bytes(),
-        CARD: write_card(record, repo).encode(),
-    }
-    left_out = tuple(sorted(path.name for path in folder.iterdir() if path.name not in content))
-    with asking(repo):
-        return _upload(record, content, left_out, repo, private, token)
+    with tempfile.TemporaryDirectory() as place:
+        files = {name: folder / name for name in record.files}
+        if not {*KERAS_FILES} <= {*files}:
+            write_keras_files(load(folder), Path(place))
+            files |= {name: Path(place, name) for name in KERAS_FILES}
+            record = record.replace(files={name: measure(path) for name, path in sorted(files.items())})
+        text, card = record.to_json(indent=2) + "\n", write_card(record, repo)
+        content: dict[str, Content] = {**files, RECORD: text.encode(), CARD: card.encode()}
+        left_out = tuple(sorted(path.name for path in folder.iterdir() if path.name not in content))
+        with asking(repo):
+            return _upload(record, content, left_out, repo, private, token)
 
 
 def _refuse_incomplete(folder: Path, record: Record) -> None:

@@ -168,8 +168,8 @@ class HubServer:
                     return fault
         return Fault(path)
 
-    def answer(self, method: str, path: str, token: str | None, body: bytes) -> tuple[Any, dict[str, str]]:
-        """The answer's body, bytes or what JSON is made of, and its headers."""
+    def answer(self, method: str, path: str, token: str | None, body: bytes) -> Any:
+        """What JSON is made of, or a file with its headers."""
         for verb, pattern, endpoint in ROUTES:
             match = re.fullmatch(pattern, path)
             if match and (verb == method or (verb, method) == ("GET", "HEAD")):
@@ -195,13 +195,13 @@ class HubServer:
         if name in self.repositories:
             raise HubError(409, "You already created this model repo", f"{self.url}/{name}")
         self.repositories[name] = Repository(private=asked.get("visibility") == "private")
-        return {"url": f"{self.url}/{name}"}, {}
+        return {"url": f"{self.url}/{name}"}
 
     def _about(self, is_owner: bool, _: bytes, name: str, revision: str = "main") -> Any:
         repository = self._open(name, is_owner)
         commit = repository.at(revision)
         files = [{"rfilename": path} for path in commit.files]
-        return {"id": name, "sha": commit.id, "private": repository.private, "siblings": files}, {}
+        return {"id": name, "sha": commit.id, "private": repository.private, "siblings": files}
 
     def _tree(self, is_owner: bool, _: bytes, name: str, revision: str) -> Any:
         listed = []
@@ -209,18 +209,13 @@ class HubServer:
             listed.append({"type": "file", "path": path, "size": len(content), "oid": digest("", content)})
             if path.endswith(LARGE):
                 listed[-1]["lfs"] = {"oid": digest(path, content), "size": len(content), "pointerSize": 1}
-        return listed, {}
-
-    def _validate(self, is_owner: bool, _: bytes) -> Any:
-        return {"errors": [], "warnings": []}, {}
+        return listed
 
     def _preupload(self, is_owner: bool, body: bytes, name: str, _: str) -> Any:
         self._open(name, is_owner, to_write=True)
-        modes = [
-            {"path": file["path"], "uploadMode": "lfs" if file["path"].endswith(LARGE) else "regular"}
-            for file in json.loads(body)["files"]
-        ]
-        return {"files": [{**mode, "shouldIgnore": False} for mode in modes]}, {}
+        paths = [file["path"] for file in json.loads(body)["files"]]
+        modes = {path: "lfs" if path.endswith(LARGE) else "regular" for path in paths}
+        return {"files": [{"path": p, "uploadMode": mode, "shouldIgnore": False} for p, mode in modes.items()]}
 
     def _batch(self, is_owner: bool, body: bytes, name: str) -> Any:
         self._open(name, is_owner, to_write=True)
@@ -228,24 +223,24 @@ class HubServer:
         for item in objects:
             if item["oid"] not in self.uploads:
                 item["actions"] = {"upload": {"href": f"{self.url}/storage/{item['oid']}"}}
-        return {"transfer": "basic", "objects": objects}, {}
+        return {"transfer": "basic", "objects": objects}
 
     def _store(self, _: bool, body: bytes, oid: str) -> Any:
         self.uploads[oid] = body
-        return {}, {}
+        return {}
 
     def _commit(self, is_owner: bool, body: bytes, name: str, _: str) -> Any:
         repository = self._open(name, is_owner, to_write=True)
         lines = [json.loads(line) for line in body.splitlines()]
         if lines[0]["value"]["parentCommit"] != repository.commits[-1].id:
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
-        kinds: dict[str, Callable[[Any], bytes | None]] = {
-            "file": lambda value: base64.b64decode(value["content"]),
-            "lfsFile": lambda value: self.uploads[value["oid"]],
-            "deletedFile": lambda value: None,
-        }
-        made = repository.commit({line["value"]["path"]: kinds[line["key"]](line["value"]) for line in lines[1:]})
-        return {"commitOid": made.id, "commitUrl": f"{self.url}/{name}/commit/{made.id}"}, {}
+        changes: dict[str, bytes | None] = {}
+        for line in lines[1:]:
+            value = line["value"]
+            content = base64.b64decode(value["content"]) if line["key"] == "file" else None
+            changes[value["path"]] = self.uploads[value["oid"]] if line["key"] == "lfsFile" else content
+        made = repository.commit(changes)
+        return {"commitOid": made.id, "commitUrl": f"{self.url}/{name}/commit/{made.id}"}
 
     def _resolve(self, is_owner: bool, _: bytes, name: str, revision: str, path: str) -> Any:
         commit = self._open(name, is_owner).at(revision)
@@ -265,7 +260,7 @@ def digest(path: str, content: bytes) -> str:
 REPOSITORY = "([^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", "/api/repos/create", HubServer._create),
-    ("POST", "/api/validate-yaml", HubServer._validate),
+    ("POST", "/api/validate-yaml", lambda *_: {"errors": [], "warnings": []}),
     ("GET", f"/api/models/{REPOSITORY}(?:/revision/([^/]+))?", HubServer._about),
     ("GET", f"/api/models/{REPOSITORY}/tree/([^/]+)", HubServer._tree),
     ("POST", f"/api/models/{REPOSITORY}/preupload/([^/]+)", HubServer._preupload),
@@ -313,10 +308,11 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.status:
                 raise HubError(fault.status, "The tests want it so")
             token = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
-            content, headers = self.hub.answer(self.command, path, token, body)
+            content, headers = self.hub.answer(self.command, path, token, body), {}
+            if is_file := isinstance(content, tuple):
+                content, headers = content
         except HubError as error:
-            status, content, headers = error.status, error.body, error.headers
-        is_file = isinstance(content, bytes)
+            status, content, headers, is_file = error.status, error.body, error.headers, False
         data = content if is_file else json.dumps(content).encode()
         if fault.body is not None and (self.command != "HEAD" or not is_file):
             data = fault.body if isinstance(fault.body, bytes) else fault.body(data)

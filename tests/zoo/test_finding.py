@@ -37,10 +37,9 @@ def named(folder, tmp_path, monkeypatch):
     ],
 )
 def test_a_folder_that_holds_another_checkpoint_does_not_load_by_its_name(named, name, record):
-    shelved = named(name, **record)
-    with pytest.raises(ValueError, match="Received") as error:
+    named(name, **record)
+    with pytest.raises(ValueError, match=f"Received: .*{name.partition('.')[0]}"):
         recurzoo.load(name)
-    assert str(shelved) in str(error.value)
 
 
 def test_a_config_of_another_architecture_does_not_load(named):

@@ -14,6 +14,7 @@ import pytest
 import recurzoo
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import PublishedFacts
+from recurzoo.checkpoints.folder import read_record
 from recurzoo.hub import session
 from recurzoo.zoo.publishing import publish
 
@@ -70,7 +71,8 @@ def test_one_commit_has_what_the_record_lists_and_nothing_else(hub, folder):
     assert [commit.changes for commit in repository.commits[1:]] == [8]
     published = head(hub)
     card = published.pop("README.md").decode()
-    assert published == FILES | {"record.json": (folder / "record.json").read_bytes()}
+    assert json.loads(published.pop("record.json")) == read_record(folder).to_dict()
+    assert published == FILES
     assert 'recurzoo.load("hf://user/net")' in card
     assert "81.25%" in card
     assert report.to_dict() == {
@@ -92,7 +94,7 @@ def test_one_commit_has_what_the_record_lists_and_nothing_else(hub, folder):
 def test_the_entry_lets_the_name_find_it(hub, folder, monkeypatch):
     table = tomllib.loads(publish(folder, "user/net").entry)["published"]
     name, facts = "swrn-16-1-2.cifar10", table["swrn-16-1-2.cifar10"]
-    assert facts["record_sha256"] == hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()
+    assert facts["record_sha256"] == hashlib.sha256(head(hub)["record.json"]).hexdigest()
     monkeypatch.setitem(catalog.families()["swrn"].published, name, PublishedFacts(**facts))
     assert recurzoo.fetch(name, "onnx").folder.endswith(facts["commit"])
     # A name that is none of the zoo's has no entry.
@@ -250,7 +252,8 @@ import numpy as np
 import keras, recurzoo, recurzoo.models
 name = "swrn-22-1-2.cifar10"
 published = recurzoo.publish(name, "user/swrn", token="hf_owner")
-assert "model.weights.h5" in published.uploaded
+assert {"metadata.json", "model.weights.h5", "model.safetensors"} <= {*published.uploaded}
+assert recurzoo.publish(name, "user/swrn", token="hf_owner").uploaded == ()
 assert published.url in str(published)
 model, shipped = keras.saving.load_model("hf://user/swrn"), recurzoo.load(name)
 images = np.random.default_rng(0).integers(0, 256, (4, *model.input_shape[1:])).astype("uint8")
