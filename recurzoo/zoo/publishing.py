@@ -107,8 +107,10 @@ def publish(name_or_folder: str | Path, repo: str, private: bool = False, token:
         files = {name: folder / name for name in record.files}
         if not {*KERAS_FILES} <= {*files}:
             write_keras_files(load(folder), Path(place))
-            files |= {name: Path(place, name) for name in KERAS_FILES}
-            record = record.replace(files={name: measure(path) for name, path in sorted(files.items())})
+            written = {name: Path(place, name) for name in KERAS_FILES}
+            files |= written
+            measured = {name: measure(path) for name, path in written.items()}
+            record = record.replace(files=dict(sorted({**record.files, **measured}.items())))
         text, card = record.to_json(indent=2) + "\n", write_card(record, repo)
         content: dict[str, Content] = {**files, RECORD: text.encode(), CARD: card.encode()}
         left_out = tuple(sorted(path.name for path in folder.iterdir() if path.name not in content))
