@@ -12,6 +12,7 @@ from recurzoo.base.errors import UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Paper
 from recurzoo.catalog.recipe import Recipe
+from recurzoo.checkpoints.folder import KERAS_FILES
 from recurzoo.checkpoints.record import Record
 from recurzoo.tasks.words import classes_in_words, dataset_title, measured_on, tabulate, words_of
 
@@ -81,6 +82,7 @@ def write_card(record: Record, repository: str | None = None) -> str:
         paper=Markup(_cite(family.paper)),
         made=None if record.parent is None else MADE[record.parent.action],
         parent=None if record.parent is None else _published(record.parent.checkpoint),
+        opens_in_keras=set(KERAS_FILES) <= set(record.files),
         name=_quote(record.name) if by_name else address,
         otherwise=Markup(pinned if repository else "the path of this folder"),
         address=address if repository else Markup("PATH"),
@@ -88,7 +90,6 @@ def write_card(record: Record, repository: str | None = None) -> str:
         tables=_score_tables(record),
         facts=_facts(_describe(record)),
         training=_facts(_describe_training(record)) if record.recipe or record.epochs else None,
-        ships=record.recipe is not None and record.recipe.name in catalog.recipe_names(record.architecture),
         dataset=None if record.dataset is None else catalog.dataset_facts(record.dataset.name),
         figures=_figures(record.architecture),
         bibtex=Markup(family.paper.bibtex.strip()),

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from recurzoo.catalog.recipe import Recipe, load_recipe
+from recurzoo.catalog.recipe import Recipe
 from recurzoo.catalog.settings import Optimizer, Schedule
-from recurzoo.checkpoints.folder import read_record
+from recurzoo.checkpoints.folder import KERAS_FILES, read_record
 from recurzoo.checkpoints.record import Record
 from recurzoo.training.optimizers import EpochSchedule, make_optimizer
 from recurzoo.zoo.card import write_card
@@ -77,7 +77,6 @@ def test_a_classifier():
         f"| {100 * accuracy['value']:.2f}% | {loss['value']:.4f} |",
         f"On {accuracy['examples']:,} test images of CIFAR-10",
         "`recurzoo train PATH/record.json --data DATA --out DIR`",
-        f"`recurzoo train {facts['recipe']['name']}`",
         'recurzoo.load("swrn-22-1-2.cifar10")',
         "recurzoo.freeze(model)",
         "Weights: Apache-2.0.",
@@ -90,7 +89,7 @@ def test_a_classifier():
 
 def test_the_warning_about_core_keras_stands_where_its_files_are():
     stored = {"sha256": "ab" * 32, "bytes": 5}
-    for names in (["model.safetensors"], ["model.safetensors", "model.weights.h5"]):
+    for names in (["model.safetensors"], ["model.safetensors", "metadata.json", "model.weights.h5"]):
         _, text = read(files=dict.fromkeys(names, stored))
         warned = "import recurzoo.models" in text and "trust" in text and "keras.saving.load_model" in text
         assert warned is ("model.weights.h5" in names)
@@ -175,7 +174,7 @@ def test_the_parent_is_named_and_is_the_base_where_it_is_published(action, paren
 
 
 def test_loading_from_where_it_is_published():
-    files = {"model.weights.h5": {"sha256": "ab" * 32, "bytes": 5}}
+    files = {name: {"sha256": "ab" * 32, "bytes": 5} for name in KERAS_FILES}
     _, mine = read("user/net", files=files)
     assert 'recurzoo.load("hf://user/net")' in mine
     assert 'keras.saving.load_model("hf://user/net")' in mine
@@ -265,10 +264,7 @@ def test_of_the_optimizer_the_card_tells_what_moves_the_weights(kind, momentum):
     if "momentum" in type(start).model_fields:
         start = start.replace(momentum=momentum)
     for name in sorted(set(type(start).model_fields) - {"kind"}):
-        recipes = [
-            load_recipe("resnet-24-relaxed-all.cifar10.cpu").replace(optimizer=optimizer, schedule={"kind": "steps"})
-            for optimizer in (start, start.replace(**{name: OTHER[name]}))
-        ]
+        recipes = [Recipe(**RECIPE, optimizer=optimizer) for optimizer in (start, start.replace(**{name: OTHER[name]}))]
         words = [rows(read(recipe=recipe)[1], "Training")["optimizer"] for recipe in recipes]
         reached = [moved(recipe) for recipe in recipes]
         assert (words[0] != words[1]) is (reached[0] != reached[1]), name
