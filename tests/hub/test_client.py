@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -359,6 +360,35 @@ def test_outside_of_our_calls_the_client_is_as_it_was(hub):
     hub.fail("*", headers={"X-Repo-Commit": "v1", "X-HF-Warning": "\x1b[31m"})
     metadata = huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url("user/net", CONFIG), timeout=5)
     assert metadata.commit_hash == "v1"
+
+
+def test_a_users_own_client_is_kept_and_bounded_as_well(hub):
+    import huggingface_hub
+    from huggingface_hub.utils import _http
+
+    clients = []
+    before = _http._GLOBAL_CLIENT_FACTORY
+
+    def factory():
+        clients.append(before())
+        return clients[-1]
+
+    huggingface_hub.set_client_factory(factory)
+    try:
+        recurzoo.fetch(NET)
+        hub.fail(f"*/{ONNX}", headers={"ETag": "../../x"})
+        with pytest.raises(ConnectionError):
+            recurzoo.fetch(NET, "onnx")
+    finally:
+        huggingface_hub.set_client_factory(before)
+    assert clients
+
+
+def test_threads_fetch_at_once(hub):
+    with ThreadPoolExecutor(16) as pool:
+        folders = set(pool.map(fetch, [NET] * 48))
+    assert len(folders) == 1
+    assert hub.count("GET", f"*/{WEIGHTS}") == 1
 
 
 def test_nothing_that_a_hub_says_moves_the_terminal(hub, caplog):
