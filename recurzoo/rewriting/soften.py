@@ -1,0 +1,207 @@
+"""Softening: the convolutions and dense layers of any Keras model mix templates found in its own kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from recurzoo.families.base import ZooModel
+from recurzoo.families.counting import count_parameters
+from recurzoo.layers.shared import BiasActivation, Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
+from recurzoo.rewriting.banks import replace_banks
+from recurzoo.rewriting.graph import copy_operation, copy_state, rebuild
+from recurzoo.rewriting.softening_plan import (
+    Candidates,
+    SofteningReport,
+    Templates,
+    choose,
+    find_candidates,
+    kernel_regularizer,
+    report,
+)
+from recurzoo.rewriting.templates import KernelGroup, Method
+from recurzoo.sharing import SoftSharing
+
+SHARED = {"Conv2D": SharedConv2D, "DepthwiseConv2D": SharedDepthwiseConv2D, "Dense": SharedDense}
+
+
+class Softened(NamedTuple):
+    """The soft sharing in a group's place, and the weights that go with it."""
+
+    sharing: SoftSharing
+    templates: np.ndarray
+    coefficients: np.ndarray
+
+
+def plan_softening(
+    model: keras.Model,
+    templates: Templates | None = None,
+    budget: int | None = None,
+    exclude: Sequence[str] = (),
+    method: Method = "svd",
+    seed: int = 0,
+) -> SofteningReport:
+    """Say what `soften` would do, and how near the kernels would come to what they are, by the number of templates.
+
+    Args:
+        model, templates, budget, exclude, method, seed: as `soften` takes them; without templates and budget, the
+            groups alone are reported.
+
+    Returns:
+        A `SofteningReport`.
+
+    Raises:
+        ValueError: as `soften`.
+
+    Example:
+        >>> print(recurzoo.plan_softening(keras.applications.ResNet50(), templates=2))
+    """
+    return _plan(model, templates, budget, exclude, method, seed)[0]
+
+
+def soften(
+    model: keras.Model,
+    templates: Templates | None = None,
+    budget: int | None = None,
+    exclude: Sequence[str] = (),
+    method: Method = "svd",
+    seed: int = 0,
+) -> keras.Model:
+    """Let layers of one kernel shape share templates, which their coefficients mix (Savarese & Maire, 2019, eq. 1).
+
+    Layers of one class (`Conv2D`, `DepthwiseConv2D` or `Dense`), kernel shape, number of groups, precision, regularizer
+    and `trainable` form a group, wherever in the graph they are. Templates are found in the group's own kernels, and
+    coefficients by least squares: with as many templates as kernels the outputs stay the same, with fewer they come as
+    near as they can, and training goes on from there. Each layer keeps its name, bias, activation, strides, padding and
+    dilation; all else is as it was.
+
+    Args:
+        model: a functional or built sequential model, or a model of the zoo; left as it is. Models nested in it become
+            part of it, so that their layers may share too.
+        templates: int, for every group with at least so many kernels; `"all"`, as many as kernels; or a dict from the
+            names of groups, or patterns such as `"*_3x3x*"`, to ints, for these groups alone.
+        budget: int, instead of `templates`: the most parameters that the result may have. They go where they mend most
+            of the error.
+        exclude: patterns of the names of layers and groups that stay as they are.
+        method: `"svd"` (truncated, of kernels brought to one size), `"kmeans"` or `"random"` (mixes of the kernels).
+        seed: int, of random mixes.
+
+    Returns:
+        A new, uncompiled model, with a `soften_report`. Of a model of the zoo it is another one of the zoo; of any
+        other a functional model with a `recurzoo.layers.SharedConv2D` or the like for each group.
+
+    Raises:
+        ValueError: if the model is neither, no layers could share, or there is no such number of templates.
+
+    Example:
+        >>> softened = recurzoo.soften(keras.applications.ResNet50(), templates=2)
+        >>> print(softened.soften_report)
+    """
+    if templates is None and budget is None:
+        raise ValueError("Softening needs templates=, a number of them, or budget=, of parameters. Received: neither")
+    plan, groups = _plan(model, templates, budget, exclude, method, seed)
+    chosen = {group.name: group.templates for group in plan.groups if group.templates is not None}
+    softened = {}
+    for group in groups:
+        if group.name in chosen:
+            kernels = group.kernels()
+            weights = KernelGroup(kernels, method, seed).soften(kernels, chosen[group.name])
+            softened[group.name] = (group, Softened(SoftSharing(chosen[group.name]), *weights))
+    build = _soften_banks if isinstance(model, ZooModel) else _soften_layers
+    result = build(model, softened)
+    # Not as a plain attribute: Keras watches those for state to save.
+    object.__setattr__(result, "soften_report", plan)
+    return result
+
+
+def _plan(
+    model: Any,
+    templates: Templates | None,
+    budget: int | None,
+    exclude: Sequence[str],
+    method: Method,
+    seed: int,
+) -> tuple[SofteningReport, list[Candidates]]:
+    if not isinstance(model, (keras.Function, keras.Sequential)) or not model.built:
+        raise ValueError(
+            "Softening takes a functional model, a sequential one that knows its input's shape, or a model of the zoo. "
+            f"Received: a {type(model).__name__}{'' if getattr(model, 'built', True) else ' that is not built'}"
+        )
+    exclude = [exclude] if isinstance(exclude, str) else exclude
+    groups, left_out = find_candidates(model, exclude)
+    if not groups:
+        raise ValueError(
+            "Softening needs two layers whose kernels have one shape and role. "
+            f"Received: {model.name!r}, which has none{', but for those excluded' if exclude else ''}"
+        )
+    errors = {group.name: KernelGroup(group.kernels(), method, seed).errors(group.most) for group in groups}
+    fixed = count_parameters(model) - sum(group.parameters for group in groups)
+    chosen = choose(groups, errors, templates, budget, fixed)
+    return report(groups, errors, left_out, chosen, method, fixed), groups
+
+
+def _soften_banks(model: ZooModel, softened: Mapping[str, tuple[Candidates, Softened]]) -> ZooModel:
+    by_bank = {id(group.owner): replacement for group, replacement in softened.values()}
+    plan = {stage.name: tuple(by_bank.get(id(bank)) for bank in stage.banks) for stage in model.stages}
+    return replace_banks(model, {name: banks for name, banks in plan.items() if any(banks)})
+
+
+def _soften_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, Softened]]) -> keras.Model:
+    shared: dict[int, tuple[Any, int]] = {}
+    for name, (group, replacement) in softened.items():
+        layer = _shared_layer(name, group.owner, replacement.sharing)
+        shared.update({id(member): (layer, slot) for slot, member in enumerate(group.owner)})
+    rests = {}
+
+    def copy(operation: Any, name: str) -> Any:
+        if id(operation) not in shared:
+            return copy_operation(operation, name)
+        layer, slot = shared[id(operation)]
+        rest = rests[id(operation)] = _rest(operation, name)
+        return lambda x: rest(layer(x, slot=slot))
+
+    result, copies = rebuild(model, copy)
+    for operation, made in copies:
+        if isinstance(made, keras.Layer):
+            copy_state(operation, made)
+        elif id(operation) in rests and operation.bias is not None:
+            rests[id(operation)].bias.assign(operation.bias)
+    for name, (_, replacement) in softened.items():
+        bank = result.get_layer(name).bank
+        bank.templates.assign(replacement.templates)
+        bank.coefficients.assign(replacement.coefficients)
+    return result
+
+
+def _shared_layer(name: str, layers: Sequence[Any], sharing: SoftSharing) -> Any:
+    first = layers[0]
+    arguments = {"name": name, "dtype": first.dtype_policy, "trainable": first.trainable}
+    regularizer = kernel_regularizer(first)
+    fields = [field.name for field in dataclasses.fields(Placement)]
+    dense = isinstance(first, keras.layers.Dense)
+    slots = len(layers) if dense else [Placement(**{field: getattr(x, field) for field in fields}) for x in layers]
+    return SHARED[type(first).__name__](sharing, slots, tuple(first.kernel.shape), regularizer, **arguments)
+
+
+def _rest(layer: Any, name: str) -> keras.Layer:
+    """What of a layer follows its kernel, under its name."""
+    arguments = {
+        "name": name,
+        "dtype": layer.dtype_policy,
+        "trainable": layer.trainable,
+        "activity_regularizer": layer.activity_regularizer,
+    }
+    if not layer.use_bias:
+        return keras.layers.Activation(layer.activation, **arguments)
+    return BiasActivation(
+        layer.activation,
+        axis=1 if getattr(layer, "data_format", None) == "channels_first" else -1,
+        bias_initializer=layer.bias_initializer,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        **arguments,
+    )
