@@ -129,7 +129,7 @@ class SharedConv2D(SharedLayer):
         convolve = ops.conv
         channels = x.shape[1 if at.data_format == "channels_first" else -1]
         if self.kernel_shape[2] == 1 < channels and at.strides[0] == at.strides[1]:
-            # A group a channel. TensorFlow trains other groups on a CPU by XLA alone, and exports them to fewer formats.
+            # A group a channel: TensorFlow trains other groups on a CPU by XLA alone, and not all formats have them.
             convolve, kernel = ops.depthwise_conv, ops.reshape(kernel, (*self.kernel_shape[:2], channels, -1))
         return _scaled(convolve(x, kernel, at.strides, at.padding, at.data_format, at.dilation_rate), factor)
 

@@ -10,7 +10,7 @@ import keras
 from recurzoo.layers import Stage
 from recurzoo.layers.shared import SharedLayer
 from recurzoo.models import ZooModel
-from recurzoo.rewriting.graph import copy_operation, copy_state, names_of, operations, rebuild
+from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, names_of, operations, rebuild
 
 # For each layer that has banks, what becomes of each: a sharing and its bank's weights by their names, as a `Fold` has
 # them, or None to keep the bank.
@@ -70,10 +70,11 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
         if not any(id(weight) in values for weight in copy.weights):
             copy_state(layer, copy)
             continue
-        copy.trainable = layer.trainable
-        before = {weight.path: weight.value for weight in layer.weights}
+        if copy.trainable != layer.trainable:
+            copy.trainable = layer.trainable
+        before = {weight.path: weight for weight in layer.weights}
         for weight in copy.weights:
-            weight.assign(values[id(weight)] if id(weight) in values else before[weight.path])
+            weight.assign(values[id(weight)] if id(weight) in values else array_of(before[weight.path]))
     return rebuilt
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 # Makes of an operation, and the name it has in the flat model, what is called in its place.
 Copy = Callable[[Any, str], Callable[..., Any]]
@@ -106,9 +107,19 @@ def copy_operation(operation: Any, name: str, **changes: Any) -> Any:
 def copy_state(layer: keras.Layer, copy: keras.Layer) -> None:
     """Give a built copy of a layer its weights, and what of it is trainable."""
     for source, target in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
-        target.trainable = source.trainable
         store: dict[str, Any] = {}
         # As files do, and not by `set_weights`, after which some layers would not know what they have learned.
         source.save_own_variables(store)
         if store:
-            target.load_own_variables(store)
+            target.load_own_variables({key: array_of(value) for key, value in store.items()})
+        # Not where it is so already: that would thaw what was frozen by itself.
+        if target.trainable != source.trainable:
+            target.trainable = source.trainable
+        for old, new in zip(source._trainable_variables, target._trainable_variables, strict=True):
+            if new.trainable != old.trainable:
+                new.trainable = old.trainable
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A variable's value as an array of its own: two models on JAX would own one, which goes as the first trains."""
+    return np.array(keras.ops.convert_to_numpy(value))

@@ -13,7 +13,7 @@ from recurzoo.families.base import ZooModel
 from recurzoo.families.counting import count_parameters
 from recurzoo.layers.shared import BiasActivation, Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
 from recurzoo.rewriting.banks import replace_banks
-from recurzoo.rewriting.graph import copy_operation, copy_state, rebuild
+from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, rebuild
 from recurzoo.rewriting.softening_plan import (
     Candidates,
     SofteningReport,
@@ -169,7 +169,7 @@ def _soften_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, 
         if isinstance(made, keras.Layer):
             copy_state(operation, made)
         elif id(operation) in rests and operation.bias is not None:
-            rests[id(operation)].bias.assign(operation.bias)
+            rests[id(operation)].bias.assign(array_of(operation.bias))
     for name, (_, replacement) in softened.items():
         bank = result.get_layer(name).bank
         bank.templates.assign(replacement.templates)

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -20,6 +21,7 @@ from recurzoo.base.records import FrozenModel, Report
 from recurzoo.families.base import ZooModel
 from recurzoo.rewriting.graph import names_of, operations
 from recurzoo.rewriting.templates import Method
+from recurzoo.sharing import KernelBank
 
 Templates = int | Literal["all"] | Mapping[str, int]
 KINDS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
@@ -143,12 +145,20 @@ def _of_banks(model: ZooModel) -> list[Candidates]:
             # Those of a frozen bank too.
             sum(math.prod(weight.shape) for weight in bank._trainable_variables),
             bank.kernel_shape,
-            lambda bank=bank: ops.convert_to_numpy(bank.kernels()),
+            partial(_kernels_of_bank, bank),
         )
         for stage in model.stages
         for bank in stage.banks
         if bank.templates.shape[0] > 1
     ]
+
+
+def _kernels_of_bank(bank: KernelBank) -> np.ndarray:
+    return ops.convert_to_numpy(bank.kernels())
+
+
+def _kernels_of_layers(layers: Sequence[Any]) -> np.ndarray:
+    return np.stack([ops.convert_to_numpy(layer.kernel) for layer in layers])
 
 
 def _of_layers(model: keras.Model, exclude: Sequence[str]) -> tuple[list[Candidates], dict[str, str]]:
@@ -190,7 +200,7 @@ def _of_role(name: str, layers: list[Any], names: dict[int, str]) -> Candidates:
         len(layers),
         len(layers) * math.prod(shape),
         shape,
-        lambda: np.stack([ops.convert_to_numpy(layer.kernel) for layer in layers]),
+        partial(_kernels_of_layers, layers),
     )
 
 

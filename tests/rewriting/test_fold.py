@@ -204,8 +204,10 @@ def test_bad_arguments_are_refused(swrn, kwargs, message):
 def test_a_net_without_several_slots_cannot_fold():
     with pytest.raises(ValueError, match="stage of several steps"):
         fold(SWRN(10, 1, None, input_shape=(8, 8, 3)))
-    with pytest.raises(ValueError, match="Only models of the zoo"):
+    with pytest.raises(ValueError, match="which has none"):
         fold(keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match="Received: Dense"):
+        fold(keras.layers.Dense(2))
 
 
 def test_the_first_normalisation_gets_the_statistics_of_all_images_however_batched(randomize):
