@@ -9,8 +9,7 @@ import keras
 
 from recurzoo.layers import Stage
 from recurzoo.layers.shared import SharedLayer
-from recurzoo.models import ZooModel
-from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, names_of, operations, rebuild
+from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, is_rebuilt, names_of, operations, rebuild
 
 # For each layer that has banks, what becomes of each: a sharing and its bank's weights by their names, as a `Fold` has
 # them, or None to keep the bank.
@@ -25,7 +24,7 @@ def banked_layers(model: keras.Model) -> dict[str, Stage | SharedLayer]:
     """
     if not isinstance(model, (keras.Function, keras.Sequential)):
         raise ValueError(f"Only functional models have banks to replace. Received: {type(model).__name__}")
-    if isinstance(model, ZooModel):
+    if not is_rebuilt(model):
         return {stage.name: stage for stage in model.stages}
     names = names_of(model)
     return {names[id(layer)]: layer for layer in operations(model) if isinstance(layer, (Stage, SharedLayer))}
@@ -49,16 +48,16 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
         for name, layer in banked_layers(model).items()
         if name in plan
     }
-    if isinstance(model, ZooModel):
+
+    def copy_with_sharing(operation: Any, name: str) -> Any:
+        changes = {"sharing": _serialized(sharing[name])} if name in sharing else {}
+        return copy_operation(operation, name, **changes)
+
+    if is_rebuilt(model):
+        rebuilt, copies = rebuild(model, copy_with_sharing)
+    else:
         rebuilt = model.with_architecture(sharing={**(model.architecture.get("sharing") or {}), **sharing})
         copies = [(layer, rebuilt.get_layer(layer.name)) for layer in model.layers]
-    else:
-        rebuilt, copies = rebuild(
-            model,
-            lambda operation, name: copy_operation(
-                operation, name, **({"sharing": _serialized(sharing[name])} if name in sharing else {})
-            ),
-        )
     values = {}
     for name, layer in banked_layers(rebuilt).items():
         for bank, replacement in zip(layer.banks, plan.get(name, ()), strict=False):

@@ -9,8 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.families.base import ZooModel
+from recurzoo.families.softened.network import Softened
+
 # Makes of an operation, and the name it has in the flat model, what is called in its place.
 Copy = Callable[[Any, str], Callable[..., Any]]
+
+
+def is_rebuilt(model: Any) -> bool:
+    """Whether a model is rebuilt from its graph, and not from its architecture."""
+    return not isinstance(model, ZooModel) or isinstance(model, Softened)
 
 
 def is_graph(layer: Any) -> bool:
@@ -84,7 +92,8 @@ def rebuild(model: keras.Model, copy: Copy) -> tuple[keras.Model, list[tuple[Any
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, sparse=x.sparse, name=x.name),
         model.inputs[0] if isinstance(model, keras.Sequential) else model.input,
     )
-    return keras.Model(inputs, run(model, inputs, None), name=model.name), list(copies.values())
+    kind = type(model) if isinstance(model, Softened) else keras.Model
+    return kind(inputs, run(model, inputs, None), name=model.name), list(copies.values())
 
 
 def copy_operation(operation: Any, name: str, **changes: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from recurzoo.families.base import ZooModel
 from recurzoo.families.counting import count_parameters
+from recurzoo.families.softened.graph_config import check_graph
+from recurzoo.families.softened.network import Softened
 from recurzoo.layers.shared import BiasActivation, Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
-from recurzoo.rewriting.banks import replace_banks
+from recurzoo.rewriting.banks import banked_layers, replace_banks
 from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, rebuild
 from recurzoo.rewriting.softening_plan import (
     Candidates,
@@ -29,7 +30,7 @@ from recurzoo.sharing import SoftSharing
 SHARED = {"Conv2D": SharedConv2D, "DepthwiseConv2D": SharedDepthwiseConv2D, "Dense": SharedDense}
 
 
-class Softened(NamedTuple):
+class Mixes(NamedTuple):
     """The soft sharing in a group's place, and the weights that go with it."""
 
     sharing: SoftSharing
@@ -91,8 +92,9 @@ def soften(
         seed: int, of random mixes.
 
     Returns:
-        A new, uncompiled model, with a `soften_report`. Of a model of the zoo it is another one of the zoo; of any
-        other a functional model with a `recurzoo.layers.SharedConv2D` or the like for each group.
+        A new, uncompiled model, with a `soften_report`. Of a model of the zoo it is another one of its family; of any
+        other a functional model with a `recurzoo.layers.SharedConv2D` or the like for each group: a model of the zoo
+        too, `recurzoo.models.Softened`, where it has layers of core Keras alone.
 
     Raises:
         ValueError: if the model is neither, no layers could share, or there is no such number of templates.
@@ -110,9 +112,14 @@ def soften(
         if group.name in chosen:
             kernels = group.kernels()
             weights = KernelGroup(kernels, method, seed).soften(kernels, chosen[group.name])
-            softened[group.name] = (group, Softened(SoftSharing(chosen[group.name]), *weights))
-    build = _soften_banks if isinstance(model, ZooModel) else _soften_layers
-    result = build(model, softened)
+            softened[group.name] = (group, Mixes(SoftSharing(chosen[group.name]), *weights))
+    of_layers = {name: item for name, item in softened.items() if isinstance(item[0].owner, list)}
+    result = _with_softened_layers(model, of_layers) if of_layers else model
+    banks = {item[0].owner: item[1] for name, item in softened.items() if name not in of_layers}
+    if banks or not of_layers:
+        layers = banked_layers(model)
+        by_layer = {name: tuple(banks.get((name, i)) for i in range(len(layers[name].banks))) for name, _ in banks}
+        result = replace_banks(result, by_layer)
     # Not as a plain attribute: Keras watches those for state to save.
     object.__setattr__(result, "soften_report", plan)
     return result
@@ -144,13 +151,7 @@ def _plan(
     return report(groups, errors, left_out, chosen, method, fixed), groups
 
 
-def _soften_banks(model: ZooModel, softened: Mapping[str, tuple[Candidates, Softened]]) -> ZooModel:
-    by_bank = {id(group.owner): replacement for group, replacement in softened.values()}
-    plan = {stage.name: tuple(by_bank.get(id(bank)) for bank in stage.banks) for stage in model.stages}
-    return replace_banks(model, {name: banks for name, banks in plan.items() if any(banks)})
-
-
-def _soften_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, Softened]]) -> keras.Model:
+def _with_softened_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, Mixes]]) -> keras.Model:
     shared: dict[int, tuple[Any, int]] = {}
     for name, (group, replacement) in softened.items():
         layer = _shared_layer(name, group.owner, replacement.sharing)
@@ -174,7 +175,16 @@ def _soften_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, 
         bank = result.get_layer(name).bank
         bank.templates.assign(replacement.templates)
         bank.coefficients.assign(replacement.coefficients)
-    return result
+    return _of_the_zoo(result)
+
+
+def _of_the_zoo(model: keras.Model) -> keras.Model:
+    """The same graph as a model of the zoo, if it has only layers that a checkpoint may have."""
+    try:
+        check_graph(model.get_config())
+    except ValueError:
+        return model
+    return Softened(model.input, model.output, name=model.name)
 
 
 def _shared_layer(name: str, layers: Sequence[Any], sharing: SoftSharing) -> Any:

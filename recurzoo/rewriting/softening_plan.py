@@ -18,8 +18,8 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import FrozenModel, Report
-from recurzoo.families.base import ZooModel
-from recurzoo.rewriting.graph import names_of, operations
+from recurzoo.rewriting.banks import banked_layers
+from recurzoo.rewriting.graph import is_rebuilt, names_of, operations
 from recurzoo.rewriting.templates import Method
 from recurzoo.sharing import KernelBank
 
@@ -35,7 +35,7 @@ class Candidates:
         name: of the group.
         kind: what the kernels are in, such as `"Conv2D"`.
         members: names of the layers; of a bank, its slots' numbers.
-        owner: the layers, or the bank.
+        owner: the layers; or the name of a layer with banks, and the bank's number among them.
         most: int, how many templates give back the kernels as they are.
         parameters: int, of the kernels as they are.
         kernels: gives the array `(slots, ...)`.
@@ -127,28 +127,29 @@ def find_candidates(model: keras.Model, exclude: Sequence[str]) -> tuple[list[Ca
     """The groups of a model, and the layers that are in none, with the reasons.
 
     Args:
-        model: a functional or sequential model; of a model of the zoo, the banks of its stages.
+        model: a functional or sequential model; of a family's, only the banks of its stages can change.
         exclude: patterns of the names of layers and groups that stay as they are.
     """
-    groups, left_out = ([*_of_banks(model)], {}) if isinstance(model, ZooModel) else _of_layers(model, exclude)
-    return [group for group in groups if not _matches(group.name, exclude)], left_out
+    groups, left_out = _of_layers(model, exclude) if is_rebuilt(model) else ([], {})
+    groups = [group for group in (*_of_banks(model), *groups) if not _matches(group.name, exclude)]
+    return groups, left_out
 
 
-def _of_banks(model: ZooModel) -> list[Candidates]:
+def _of_banks(model: keras.Model) -> list[Candidates]:
     return [
         Candidates(
-            f"{stage.name}/{bank.name}",
+            f"{name}/{bank.name}",
             type(bank).__name__,
             tuple(map(str, range(bank.slots))),
-            bank,
+            (name, number),
             bank.templates.shape[0],
             # Those of a frozen bank too.
             sum(math.prod(weight.shape) for weight in bank._trainable_variables),
             bank.kernel_shape,
             partial(_kernels_of_bank, bank),
         )
-        for stage in model.stages
-        for bank in stage.banks
+        for name, layer in banked_layers(model).items()
+        for number, bank in enumerate(layer.banks)
         if bank.templates.shape[0] > 1
     ]
 

@@ -237,7 +237,7 @@ def test_a_plan_says_what_softening_does_and_does_nothing(model):
     assert conv.error == pytest.approx(np.sqrt(np.mean(np.square(lost))), abs=1e-4)
 
 
-def test_a_budget_is_kept_and_spent(model):
+def test_a_budget_is_kept_and_spent(model, images):
     total = parameters(model)
     least = plan_softening(model, 1).parameters_after
     errors = []
@@ -250,6 +250,10 @@ def test_a_budget_is_kept_and_spent(model):
     assert errors[0] > errors[-1] > 0
     whole = plan_softening(model, budget=total)
     assert {group.templates for group in whole.groups} == {None}
+    # What needs no softening is copied.
+    copied = soften(model, budget=total)
+    assert not {id(v) for v in copied.variables} & {id(v) for v in model.variables}
+    np.testing.assert_allclose(outputs(copied, images), outputs(model, images), atol=1e-6)
     with pytest.raises(ValueError, match=f"{least} parameters. Received: budget={least - 1}"):
         plan_softening(model, budget=least - 1)
 
@@ -492,6 +496,19 @@ def test_a_softened_model_folds_and_materializes(model, images):
         consolidate(softened)
     with pytest.raises(ValueError, match="Received: 'net', which has none"):
         fold(model)
+
+
+def test_what_is_softened_is_softened_further(model, images):
+    softened = soften(model, "all", exclude="*dense*")
+    (first, second, dense) = plan_softening(softened).groups
+    assert (first.kind, first.members, len(first.errors)) == ("SoftBank", ("0", "1", "2"), 3)
+    assert dense.members == ("dense_0", "dense_1")
+    once, twice = soften(model, 2, exclude="*dense*"), soften(softened, {first.name: 2, second.name: 2})
+    np.testing.assert_allclose(outputs(twice, images), outputs(once, images), atol=1e-4)
+    assert parameters(twice) == parameters(once) == twice.soften_report.parameters_after
+    both = soften(softened, 1)
+    assert {group.templates for group in both.soften_report.groups} == {1}
+    assert parameters(both) == both.soften_report.parameters_after
 
 
 def test_a_wide_resnet_becomes_the_swrn_of_its_depth_and_width(randomize, rng):
