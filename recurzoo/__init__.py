@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
     from recurzoo.training.run import train
-    from recurzoo.zoo.deriving import fold, grow
+    from recurzoo.zoo.deriving import fold, grow, plan_softening, soften
     from recurzoo.zoo.evaluating import evaluate
     from recurzoo.zoo.fetching import fetch
     from recurzoo.zoo.listing import info, list_models
@@ -48,12 +48,14 @@ __all__ = [
     "load",
     "materialize",
     "models",
+    "plan_softening",
     "predict",
     "publish",
     "recipes",
     "reestimate_batch_norm",
     "save",
     "sharing",
+    "soften",
     "train",
     "verify",
 ]
@@ -75,11 +77,13 @@ _MODULES = {
     "list_results": "recurzoo.results.table",
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
+    "plan_softening": "recurzoo.zoo.deriving",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.zoo.saving",
+    "soften": "recurzoo.zoo.deriving",
     "train": "recurzoo.training.run",
     "verify": "recurzoo.results.verify",
 }

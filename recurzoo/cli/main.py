@@ -32,6 +32,7 @@ from recurzoo.cli import (
     readout,
     recipes,
     results,
+    softening,
     training,
 )
 
@@ -52,6 +53,7 @@ COMMANDS = (
     (MAKE, "train", training.train_, "train swrn-22-1-2.cifar10.cpu --data tfds:cifar10 --out runs/mine"),
     (MAKE, "fold", deriving.fold_, "fold swrn-22-1-2 --threshold 0.8 --out folded --data tfds:cifar10"),
     (MAKE, "grow", deriving.grow_, "grow ./swrn-28-2-2 --to swrn-28-10-2 --out grown"),
+    (MAKE, "soften", softening.soften_, "soften ResNet50 --templates 2 --out softened.imagenet.resnet50"),
     (MAKE, "export", exporting.export_, "export swrn-22-1-2 --format onnx --out swrn.onnx"),
     (STUDY, "readout", readout.readout_, "readout frnn-3-t5-w16 --data tfds:cifar10 --times 2-12"),
     (STUDY, "benchmark", benchmarking.benchmark_, "benchmark swrn-28-4-2 --against wrn-28-4 --batch 32"),

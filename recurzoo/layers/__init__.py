@@ -8,8 +8,9 @@ from recurzoo.layers.blocks import (
     PostActivationBlock,
     PreActivationBlock,
 )
+from recurzoo.layers.channels import BiasActivation, ChannelScale
 from recurzoo.layers.invertible_downsampling import InvertibleDownsampling
-from recurzoo.layers.shared import BiasActivation, Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
+from recurzoo.layers.shared import Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
 from recurzoo.layers.shortcut import PaddingShortcut
 from recurzoo.layers.stage import Stage
 from recurzoo.layers.state_graph import StateGraph
@@ -22,6 +23,7 @@ __all__ = [
     "BiasActivation",
     "Block",
     "BottleneckBlock",
+    "ChannelScale",
     "Convolution",
     "ConvolutionBlock",
     "InvertibleDownsampling",

@@ -58,6 +58,17 @@ class SharedLayer(keras.layers.Layer):
         self.sharing = sharing
         self.placements = (Placement(),) * slots if isinstance(slots, int) else tuple(slots)
         self.kernel_shape = tuple(kernel_shape)
+        # A config may be a stranger's.
+        if not (
+            isinstance(sharing, Sharing)
+            and self.placements
+            and all(isinstance(placement, Placement) for placement in self.placements)
+            and all(isinstance(size, int) and size > 0 for size in self.kernel_shape)
+        ):
+            raise ValueError(
+                f"A {type(self).__name__} has a sharing, at least one slot, and a shape of kernels. Received: "
+                f"sharing={sharing}, slots={slots}, kernel_shape={kernel_shape}"
+            )
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape: Any) -> None:
@@ -159,55 +170,3 @@ class SharedDense(SharedLayer):
     def call(self, x: Any, slot: int = 0) -> Any:
         kernel, factor = self.serve(slot)
         return _scaled(ops.matmul(x, kernel), factor)
-
-
-@keras.saving.register_keras_serializable("recurzoo")
-class BiasActivation(keras.layers.Layer):
-    """Adds a bias to each channel and applies an activation: what follows the kernel in a layer of Keras.
-
-    Args:
-        axis: int, of the channels.
-        activation: as in Keras.
-        bias_initializer, bias_regularizer, bias_constraint: as in Keras.
-    """
-
-    def __init__(
-        self,
-        activation: Any = None,
-        axis: int = -1,
-        bias_initializer: Any = "zeros",
-        bias_regularizer: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.activation = keras.activations.get(activation)
-        self.axis = axis
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-
-    def build(self, input_shape: Any) -> None:
-        self.bias = self.add_weight(
-            name="bias",
-            shape=(input_shape[self.axis],),
-            initializer=self.bias_initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
-        self.built = True
-
-    def call(self, x: Any) -> Any:
-        shape = [1] * len(x.shape)
-        shape[self.axis] = -1
-        return self.activation(x + ops.reshape(self.bias, shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "activation": keras.activations.serialize(self.activation),
-            "axis": self.axis,
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-        }

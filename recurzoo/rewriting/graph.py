@@ -11,6 +11,7 @@ import numpy as np
 
 from recurzoo.families.base import ZooModel
 from recurzoo.families.softened.network import Softened
+from recurzoo.layers import ChannelScale
 
 # Makes of an operation, and the name it has in the flat model, what is called in its place.
 Copy = Callable[[Any, str], Callable[..., Any]]
@@ -102,6 +103,8 @@ def copy_operation(operation: Any, name: str, **changes: Any) -> Any:
     Raises:
         ValueError: if it cannot be made from its config.
     """
+    if type(operation).__name__ == "LayerScale" and type(operation).__module__.startswith("keras.src.applications"):
+        return ChannelScale(name=name, dtype=operation.dtype_policy, trainable=operation.trainable)
     # What is copied runs already, so that there is nothing to be safe from.
     arguments = {"safe_mode": False} if isinstance(operation, keras.layers.Lambda) else {}
     try:

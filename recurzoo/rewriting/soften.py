@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from recurzoo.families.base import ZooModel
 from recurzoo.families.counting import count_parameters
 from recurzoo.families.softened.graph_config import check_graph
 from recurzoo.families.softened.network import Softened
-from recurzoo.layers.shared import BiasActivation, Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
+from recurzoo.layers.channels import BiasActivation
+from recurzoo.layers.shared import Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
 from recurzoo.rewriting.banks import banked_layers, replace_banks
-from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, rebuild
+from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, is_rebuilt, rebuild
 from recurzoo.rewriting.softening_plan import (
     Candidates,
     SofteningReport,
@@ -120,6 +122,8 @@ def soften(
         layers = banked_layers(model)
         by_layer = {name: tuple(banks.get((name, i)) for i in range(len(layers[name].banks))) for name, _ in banks}
         result = replace_banks(result, by_layer)
+    if not is_rebuilt(result):
+        result = _by_number_of_templates(result)
     # Not as a plain attribute: Keras watches those for state to save.
     object.__setattr__(result, "soften_report", plan)
     return result
@@ -149,6 +153,23 @@ def _plan(
     fixed = count_parameters(model) - sum(group.parameters for group in groups)
     chosen = choose(groups, errors, templates, budget, fixed)
     return report(groups, errors, left_out, chosen, method, fixed), groups
+
+
+def _by_number_of_templates(model: ZooModel) -> ZooModel:
+    """The same network as its family names it, if it has as many templates everywhere."""
+    numbers = {
+        getattr(bank.sharing, "num_templates", None) for stage in model.stages for bank in stage.banks if bank.slots > 1
+    }
+    if "num_templates" not in model.architecture or len(numbers) > 1 or None in numbers:
+        return model
+    named = model.with_architecture(num_templates=numbers.pop(), sharing={})
+    if [bank.sharing for stage in named.stages for bank in stage.banks] != [
+        bank.sharing for stage in model.stages for bank in stage.banks
+    ]:
+        return model
+    for layer in model.layers:
+        copy_state(layer, named.get_layer(layer.name))
+    return named
 
 
 def _with_softened_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, Mixes]]) -> keras.Model:

@@ -18,12 +18,9 @@ LAYERS = frozenset(
     Reshape Resizing SeparableConv2D Softmax SpatialDropout2D Subtract UnitNormalization UpSampling2D ZeroPadding2D
     """.split()  # noqa: SIM905
 )
-SHARED = frozenset({"BiasActivation", "SharedConv2D", "SharedDense", "SharedDepthwiseConv2D"})
-# By modules of Keras: what `keras.applications` has besides, and + - * / between tensors.
-OTHERS = {
-    "keras.src.applications.convnext": frozenset({"LayerScale"}),
-    "keras.src.ops.numpy": frozenset({"Add", "Subtract", "Multiply", "TrueDivide"}),
-}
+OURS = frozenset({"BiasActivation", "ChannelScale", "SharedConv2D", "SharedDense", "SharedDepthwiseConv2D"})
+# + - * / between tensors, of which Keras makes operations that are no layers.
+ARITHMETIC, OPERATIONS = "keras.src.ops.numpy", frozenset({"Add", "Subtract", "Multiply", "TrueDivide"})
 # Objects in a layer's config: of Keras' modules, and of ours.
 PARTS = ("keras.initializers", "keras.regularizers", "keras.constraints")
 VALUES = frozenset({"Placement", "SoftSharing", "HardSharing"})
@@ -72,8 +69,8 @@ def _check_layer(layer: Any) -> None:
         all(isinstance(word, str) for word in (kind, module, layer["name"]))
         and (
             (module == "keras.layers" and kind in LAYERS and registered is None)
-            or (kind in SHARED and registered == f"recurzoo>{kind}")
-            or (kind in OTHERS.get(module, ()) and registered == kind)
+            or (kind in OURS and registered == f"recurzoo>{kind}")
+            or (module == ARITHMETIC and kind in OPERATIONS and registered == kind)
         ),
         "A checkpoint's graph is of core Keras layers for images and of recurzoo's shared layers; save others with "
         "model.save",
@@ -137,16 +134,12 @@ def _check_order(layers: Mapping[str, Any]) -> None:
 def _sources(item: Any) -> Iterator[tuple[str, int]]:
     """The layers and their nodes that a node takes tensors from."""
     if isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
-        history = item.get("config", {}).get("keras_history") if isinstance(item.get("config"), dict) else None
-        _require(
-            isinstance(history, (list, tuple))
-            and len(history) == 3
-            and isinstance(history[0], str)
-            and all(isinstance(number, int) and number >= 0 for number in history[1:]),
-            "A tensor says where it comes from",
-            item,
-        )
-        yield history[0], history[1]
+        history = item["config"].get("keras_history") if isinstance(item.get("config"), dict) else None
+        match history:
+            case [str(name), int(node), int(tensor)] if min(node, tensor) >= 0:
+                yield name, node
+            case _:
+                _require(False, "A tensor says where it comes from", item)
     elif isinstance(item, dict):
         _require("class_name" not in item, "A node takes tensors, numbers and words", item)
         for value in item.values():

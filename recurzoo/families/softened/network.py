@@ -43,6 +43,10 @@ class Softened(ZooModel):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
         # A config may be a stranger's, through core Keras too.
+        if changes := sorted({"num_classes", "include_top", "pooling", "input_shape"} & set(config)):
+            raise ValueError(
+                f"A softened network keeps its input and its head; build on its layers instead. Received: {changes}"
+            )
         check_graph(config)
         try:
             with deferred_weights():
