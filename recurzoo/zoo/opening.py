@@ -49,7 +49,7 @@ def open_model(words: str | Path, untrained: bool = False) -> tuple[keras.Model,
         model = _application(name, make, untrained)
         data = None if untrained else TrainingData(name="imagenet2012", source=f"weights of keras.applications.{name}")
     elif name.endswith(".keras"):
-        model, data = _from_file(Path(words)), None
+        model, data, name = _from_file(Path(words)), None, Path(words).stem
     else:
         return model_and_record(words)
     return model, Record(name=name, architecture=parse(SOFTENED).name, dataset=data)
