@@ -7,8 +7,11 @@ import os
 import time
 from pathlib import Path
 
+from recurzoo.base.environment import import_quietly
+
 # TensorFlow is talkative when it starts.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import_quietly("tensorflow")
 
 import keras
 import matplotlib
