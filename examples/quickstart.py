@@ -3,6 +3,7 @@
 Run it from a clone with `python examples/quickstart.py`; it needs no network and writes into `runs/quickstart`.
 """
 
+# ruff: noqa: E402
 import os
 import time
 from pathlib import Path
