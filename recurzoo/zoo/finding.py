@@ -102,7 +102,8 @@ def find_checkpoint(
     try:
         checkpoint = _full_name(name)
     except UnknownNameError:
-        if not path.is_dir():
+        # Not by the path, which raises an error of its own where a name is too long for a file.
+        if not os.path.isdir(path):
             raise
         return path, _read_record_with(path, needs)
     shipped = find_checkpoints().get(checkpoint)
@@ -111,7 +112,7 @@ def find_checkpoint(
         if not _lacks(record, needs):
             check_name(record, checkpoint, shipped)
             return shipped, record
-    elif (path / RECORD).is_file():
+    elif os.path.isfile(path / RECORD):
         return path, _read_record_with(path, needs)
     folder, record = _fetch(name, checkpoint, needs, client)
     check_name(record, checkpoint, folder)
@@ -176,6 +177,6 @@ def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
     what = "weights" if set(REQUIRED) <= {*needs} or not needs else ", ".join(needs)
     return (
-        f"There are no {what} of this name here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships "
-        f"instead is {', '.join(find_checkpoints()) or 'nothing'}"
+        f"There are no {what} of this name here, and {reason}. Received: {shorten(name)}; {', or '.join(ways)}; what "
+        f"ships instead is {', '.join(find_checkpoints()) or 'nothing'}"
     )
