@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recurzoo.results.verify import verify
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
+    from recurzoo.rewriting.outputs import output_names, with_outputs
     from recurzoo.training.run import train
     from recurzoo.zoo.deriving import fold, grow
     from recurzoo.zoo.evaluating import evaluate
@@ -48,6 +49,7 @@ __all__ = [
     "load",
     "materialize",
     "models",
+    "output_names",
     "predict",
     "publish",
     "recipes",
@@ -56,25 +58,27 @@ __all__ = [
     "sharing",
     "train",
     "verify",
+    "with_outputs",
 ]
 
 _MODULES = {
     "benchmark": "recurzoo.benchmarking",
     "consolidate": "recurzoo.rewriting",
     "create": "recurzoo.zoo.loading",
+    "evaluate": "recurzoo.zoo.evaluating",
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
-    "evaluate": "recurzoo.zoo.evaluating",
     "fetch": "recurzoo.zoo.fetching",
     "fold": "recurzoo.zoo.deriving",
-    "grow": "recurzoo.zoo.deriving",
     "freeze": "recurzoo.rewriting.freeze",
+    "grow": "recurzoo.zoo.deriving",
     "import_soft_sharing": "recurzoo.families.swrn.pytorch",
     "info": "recurzoo.zoo.listing",
     "list_models": "recurzoo.zoo.listing",
     "list_results": "recurzoo.results.table",
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
+    "output_names": "recurzoo.rewriting.outputs",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "recipes": "recurzoo.catalog.recipe",
@@ -82,6 +86,7 @@ _MODULES = {
     "save": "recurzoo.zoo.saving",
     "train": "recurzoo.training.run",
     "verify": "recurzoo.results.verify",
+    "with_outputs": "recurzoo.rewriting.outputs",
 }
 
 
