@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
+    from recurzoo.analysis.analyze import analyze
+    from recurzoo.analysis.anytime import anytime
+    from recurzoo.analysis.reading import trajectory
+    from recurzoo.analysis.readouts import fit_readouts, with_readouts
     from recurzoo.benchmarking import benchmark
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from recurzoo.zoo.saving import save
 
 __all__ = [
+    "analyze",
+    "anytime",
     "benchmark",
     "consolidate",
     "create",
@@ -38,6 +44,7 @@ __all__ = [
     "export",
     "export_soft_sharing",
     "fetch",
+    "fit_readouts",
     "fold",
     "freeze",
     "grow",
@@ -57,11 +64,15 @@ __all__ = [
     "save",
     "sharing",
     "train",
+    "trajectory",
     "verify",
     "with_outputs",
+    "with_readouts",
 ]
 
 _MODULES = {
+    "analyze": "recurzoo.analysis.analyze",
+    "anytime": "recurzoo.analysis.anytime",
     "benchmark": "recurzoo.benchmarking",
     "consolidate": "recurzoo.rewriting",
     "create": "recurzoo.zoo.loading",
@@ -69,6 +80,7 @@ _MODULES = {
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
     "fetch": "recurzoo.zoo.fetching",
+    "fit_readouts": "recurzoo.analysis.readouts",
     "fold": "recurzoo.zoo.deriving",
     "freeze": "recurzoo.rewriting.freeze",
     "grow": "recurzoo.zoo.deriving",
@@ -85,8 +97,10 @@ _MODULES = {
     "reestimate_batch_norm": "recurzoo.rewriting",
     "save": "recurzoo.zoo.saving",
     "train": "recurzoo.training.run",
+    "trajectory": "recurzoo.analysis.reading",
     "verify": "recurzoo.results.verify",
     "with_outputs": "recurzoo.rewriting.outputs",
+    "with_readouts": "recurzoo.analysis.readouts",
 }
 
 

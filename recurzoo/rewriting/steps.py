@@ -146,11 +146,18 @@ class Steps:
         return self._kernels[layer.name]
 
 
+def state_names(piece: Piece) -> list[str]:
+    """The names, of those of `output_names`, of the tensors after a step; the last is that which goes on."""
+    layer = piece.layer
+    if isinstance(layer, StateGraph) and piece.step is not None:
+        return [f"{layer.name}/{state}/{piece.step}" for state in layer.populated(piece.step)]
+    return [piece.name]
+
+
 def states_after(piece: Piece, state: State) -> dict[str, Any]:
-    """The tensors of a state, by the names that `output_names` has for them."""
-    if isinstance(state, dict):
-        return {f"{piece.layer.name}/{number}/{piece.step}": tensor for number, tensor in sorted(state.items())}
-    return {piece.name: state}
+    """The tensors after a piece by their names."""
+    tensors = [state[number] for number in sorted(state)] if isinstance(state, dict) else [state]
+    return dict(zip(state_names(piece), tensors, strict=True))
 
 
 def readout_of(state: State) -> Any:
