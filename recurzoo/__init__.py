@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
     from recurzoo.analysis.analyze import analyze
     from recurzoo.analysis.anytime import anytime
+    from recurzoo.analysis.features import features
     from recurzoo.analysis.reading import trajectory
     from recurzoo.analysis.readouts import fit_readouts, with_readouts
     from recurzoo.benchmarking import benchmark
@@ -43,6 +44,7 @@ __all__ = [
     "evaluate",
     "export",
     "export_soft_sharing",
+    "features",
     "fetch",
     "fit_readouts",
     "fold",
@@ -79,6 +81,7 @@ _MODULES = {
     "evaluate": "recurzoo.zoo.evaluating",
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
+    "features": "recurzoo.analysis.features",
     "fetch": "recurzoo.zoo.fetching",
     "fit_readouts": "recurzoo.analysis.readouts",
     "fold": "recurzoo.zoo.deriving",

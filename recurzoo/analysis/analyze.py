@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurzoo.analysis.report import Analysis, write_analysis
+from recurzoo.base.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from recurzoo.models import ZooModel
 
 # By kind what measures it, imported when it is asked for.
 KINDS = {
-    kind: (f"recurzoo.analysis.{kind}", f"measure_{kind}")
-    for kind in ("similarity", "ablation", "trajectories", "iteration", "readout", "weights")
+    "similarity": "recurzoo.analysis.similarity",
+    "ablation": "recurzoo.analysis.ablation",
+    "trajectories": "recurzoo.analysis.trajectories",
+    "iteration": "recurzoo.analysis.iteration",
+    "readout": "recurzoo.analysis.readout",
+    "weights": "recurzoo.analysis.weights",
+    "anytime": "recurzoo.analysis.tradeoff",
 }
 
 
@@ -31,8 +38,8 @@ def analyze(
 
     Args:
         kind: `"similarity"` of layers and the loops that it suggests, `"ablation"` of steps, `"trajectories"` of
-            images, `"iteration"`: what each step does, `"readout"` at other times, or `"weights"`: angles and
-            coefficients.
+            images, `"iteration"`: what each step does, `"readout"` at other times, `"weights"`: angles and
+            coefficients, or `"anytime"`: what stopping early saves.
         model: what `recurzoo.load` takes, or a Keras model of stages in a row.
         data: words for a data set, as `recurzoo.evaluate` takes them, or a pair of images, pixels in 0..255, and int
             labels; similarity and weights need none.
@@ -44,21 +51,22 @@ def analyze(
         An `Analysis`, a frozen record of numbers.
 
     Raises:
-        ValueError: if there is no such kind, the kind needs data, or the network or the data do not fit.
+        UnknownNameError: if there is no such kind, or it has no such setting; a ValueError.
+        ValueError: if the kind needs data, or the network or the data do not fit.
         FileExistsError: if the folder has other files of these names.
 
     Example:
         >>> recurzoo.analyze("ablation", "rc-4-w16", "tfds:cifar10", out="ablation").curves
     """
     measure = measure_of(kind)
+    known = [name for name in inspect.signature(measure).parameters if name != "subject"]
+    if unknown := sorted(set(settings) - set(known)):
+        raise UnknownNameError(
+            f"The analysis {kind!r} has the settings {', '.join(known) or 'none'}. Received: {', '.join(unknown)}"
+        )
     from recurzoo.analysis.subject import Subject
 
-    try:
-        analysis = measure(Subject(model, data, limit), **settings)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise ValueError(f"The analysis {kind!r} has no such setting. Received: {', '.join(settings)}") from None
+    analysis = measure(Subject(model, data, limit), **settings)
     if out is not None:
         write_analysis(analysis, out)
     return analysis
@@ -67,7 +75,6 @@ def analyze(
 def measure_of(kind: str) -> Callable[..., Analysis]:
     """What measures a kind of analysis."""
     if kind not in KINDS:
-        raise ValueError(f"There are the analyses {', '.join(KINDS)}. Received: {kind!r}")
-    module, name = KINDS[kind]
-    measure: Callable[..., Analysis] = getattr(importlib.import_module(module), name)
+        raise UnknownNameError(f"There are the analyses {', '.join(KINDS)}. Received: {kind!r}")
+    measure: Callable[..., Analysis] = getattr(importlib.import_module(KINDS[kind]), f"measure_{kind}")
     return measure

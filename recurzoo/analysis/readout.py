@@ -75,14 +75,14 @@ class Readout(Analysis):
     readings: tuple[TimedReading, ...]
     normalizations: tuple[StatisticsOverTime, ...]
 
-    def scores(self, fingerprint: str) -> tuple[Score, ...]:
+    def scores(self) -> tuple[Score, ...]:
         """The readings as a checkpoint's record has them, those with the input switched off left out."""
         return tuple(
             Score(
                 metric=self.metric,
                 value=reading.score,
                 examples=self.examples,
-                fingerprint=fingerprint,
+                fingerprint=self.fingerprint,
                 readout=reading.time,
                 statistics=reading.statistics,
             )

@@ -24,12 +24,14 @@ class Analysis(Report):
         model: the network's name.
         data: where the examples came from, in words; None if none were needed.
         examples: how many.
+        fingerprint: a digest of them.
     """
 
     kind: str
     model: str
     data: str | None = None
     examples: int | None = None
+    fingerprint: str | None = None
 
     def tables(self) -> dict[str, Rows]:
         """The tables to write as CSV: by what their names end with, `""` for the only or the main one."""

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.base.progress import track
+from recurzoo.checkpoints.folder import COEFFICIENTS
 from recurzoo.checkpoints.record import Record
 from recurzoo.data.sets import ImageData, Split
 from recurzoo.layers import Stage, StateGraph
@@ -20,7 +21,6 @@ from recurzoo.tasks.task import Task, open_task
 if TYPE_CHECKING:
     from recurzoo.models import ZooModel
 
-COEFFICIENTS = "coefficients.safetensors"
 BATCH = 250
 
 
@@ -103,8 +103,10 @@ class Subject:
 
     def facts(self, kind: str, examples: Split | None = None) -> dict[str, Any]:
         """What every `Analysis` begins with."""
-        data = {} if examples is None else {"data": self.task.source, "examples": len(examples)}
-        return {"kind": kind, "model": self.record.name, **data}
+        facts = {"kind": kind, "model": self.record.name}
+        if examples is None:
+            return facts
+        return {**facts, "data": self.task.source, "examples": len(examples), "fingerprint": examples.fingerprint}
 
 
 def batches(images: np.ndarray, what: str, size: int = BATCH) -> Iterator[tuple[slice, Any]]:

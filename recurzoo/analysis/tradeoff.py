@@ -16,6 +16,7 @@ from recurzoo.analysis.readouts import fit_readouts
 from recurzoo.analysis.report import Analysis, Rows
 from recurzoo.analysis.subject import BATCH, Subject
 from recurzoo.base.records import FrozenModel
+from recurzoo.data.sets import Split
 from recurzoo.tasks.evaluation import finite
 
 # Of the test examples, what thresholds are chosen on; the others are measured.
@@ -155,7 +156,7 @@ def measure_anytime(
         seconds[way] = (time.perf_counter() - start) * 1000 / len(images)
     taken, whole = _points(probe.policies(np.array([sure.threshold, 1.0])))
     return Tradeoff(
-        **{**subject.facts("anytime", test), "examples": len(images)},
+        **subject.facts("anytime", Split(images, labels)),
         metric=task.metric,
         measure=measure,
         threshold=sure.threshold,

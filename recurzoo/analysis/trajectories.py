@@ -135,10 +135,7 @@ def measure_trajectories(subject: Subject, images: int = 100, seed: int = 0) -> 
     if not tracks:
         raise ValueError(f"A trajectory has two states of one shape. Received: {subject.record.name!r}, with none")
     return Trajectories(
-        kind="trajectories",
-        model=subject.record.name,
-        data=subject.training.source,
-        examples=len(chosen),
+        **{**subject.facts("trajectories"), "data": subject.training.source, "examples": len(chosen)},
         labels=tuple(map(int, labels)),
         class_names=subject.training.class_names,
         tracks=tuple(tracks),

@@ -26,6 +26,7 @@ FILES = {
         "iteration-unrolled": "csv png svg",
     },
     "readout": {"readout": "json csv png svg", "readout-statistics": "csv png svg"},
+    "anytime": {"anytime": "json csv png svg"},
     "weights": {"weights": "json", "weights-coefficients": "csv png svg"},
 }
 SETTINGS = {"readout": {"times": [3, 4], "statistics": ["reused"]}, "iteration": {"further": 1, "seeds": (0,)}}

@@ -8,8 +8,9 @@ from keras import ops
 from safetensors.numpy import save_file
 
 from recurzoo.analysis.similarity import measure_similarity
-from recurzoo.analysis.subject import COEFFICIENTS, Subject
+from recurzoo.analysis.subject import Subject
 from recurzoo.analysis.weights import measure_weights
+from recurzoo.checkpoints.folder import COEFFICIENTS
 from recurzoo.models import RC, SWRN, RelaxedResNet
 from tests.support.networks import SMALL
 from tests.support.numpy_layers import similarity
