@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 
 from recurzoo.base.environment import describe_hardware, describe_versions
-from recurzoo.benchmarking.macs import macs
 from recurzoo.benchmarking.report import BenchmarkReport, Comparison, median_interval
+from recurzoo.layers.operations import macs
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import materialize
 from recurzoo.sharing import SoftBank
