@@ -44,15 +44,15 @@ def test_a_comparison_in_numbers():
 
 @pytest.mark.parametrize(("slower", "status", "word"), [(1.04, 0, "held"), (1.06, 1, "EXCEEDED")])
 def test_an_exceeded_bound_is_a_failure(slower, status, word, monkeypatch, capsys):
-    """The bound of training is 1.05; of predictions, whose ratio is 1 here, 1.03."""
     comparisons = tuple(
-        compare(task, 1, [1, 1], np.array([[ratio] * 20, [1.0] * 20, [1.0] * 20]), 1.0)
+        compare(task, 1, [1, 1], np.array([[ratio] * 20, [1.0] * 20, [1.0] * 20]), 1.0, 1.05)
         for task, ratio in {"train": slower, "predict": 1.0}.items()
     )
-    report = BenchmarkReport("a", "b", 20, 1, 1, 1.0, "an abacus", {}, comparisons)
+    facts = {"pairs": 20, "macs": 1, "against_macs": 1, "peak_gflops": 1.0, "hardware": "an abacus", "versions": {}}
+    report = BenchmarkReport(model="a", against="b", **facts, comparisons=comparisons)
     assert report.failed == bool(status)
-    monkeypatch.setattr("recurzoo.benchmarking.benchmark", lambda *words: report)
-    assert main(["benchmark", "a", "--against", "b"]) == status
+    monkeypatch.setattr("recurzoo.benchmarking.benchmark", lambda *words, bound: report)
+    assert main(["benchmark", "a", "--against", "b", "--bound", "1.05"]) == status
     assert f"1.05 {word}" in capsys.readouterr().out
 
 
@@ -60,7 +60,7 @@ def test_a_benchmark_of_three_pairs():
     model = SWRN(16, 1, 1, input_shape=(8, 8, 3), name="shared")
     other = SWRN(16, 1, None, input_shape=(8, 8, 3), name="plain")
     weights = model.get_weights()
-    report = benchmark(model, other, batch=2, pairs=3, min_seconds=0.001, matmul_size=64)
+    report = benchmark(model, other, batch=2, pairs=3, min_seconds=0.001, matmul_size=64, bound=1.05)
 
     for before, after in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
