@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import keras
 import numpy as np
+from pydantic import PlainSerializer
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import FrozenModel, Report
 from recurzoo.sharing import Fold, HardBank, KernelBank, Loop, find_loops
+
+# By name in JSON, where a tuple would be a row of numbers.
+Loops = tuple[Annotated[Loop, PlainSerializer(lambda loop: loop._asdict())], ...]
 
 
 class BankReport(FrozenModel):
@@ -27,7 +33,7 @@ class BankReport(FrozenModel):
     name: str
     index: tuple[int, ...]
     scaled: bool
-    loops: tuple[Loop, ...]
+    loops: Loops
     similarity: tuple[tuple[float, ...], ...]
     weight_error: float
     angle: float
@@ -63,7 +69,7 @@ class StageReport(FrozenModel):
     """
 
     name: str
-    loops: tuple[Loop, ...]
+    loops: Loops
     banks: tuple[BankReport, ...]
 
 

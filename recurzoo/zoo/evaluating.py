@@ -72,10 +72,16 @@ def evaluate(model: ZooModel | str | Path, data: str, limit: int | None = None) 
 
 
 def model_and_record(model: ZooModel | str | Path) -> tuple[ZooModel, Record]:
-    """A loaded model with its checkpoint's record; of a bare model, one that says what it is."""
+    """A loaded model with its checkpoint's record; of a bare model, one that has no more than a name.
+
+    Raises:
+        ValueError: if the model is not of the zoo.
+    """
     if isinstance(model, (str, Path)):
         folder = find_folder(model)
         return load(folder), read_record(folder)
-    from recurzoo.checkpoints.completing import complete
+    from recurzoo.models import ZooModel
 
-    return model, complete(None, model, model.name)
+    if not isinstance(model, ZooModel):
+        raise ValueError(f"Only models of the zoo are measured and rewritten here. Received: {type(model).__name__}")
+    return model, Record(name=model.name, architecture=type(model).__name__)
