@@ -6,7 +6,7 @@ from typing import Annotated
 
 import keras
 import numpy as np
-from pydantic import PlainSerializer
+from pydantic import ConfigDict, PlainSerializer
 from rich.console import Group, RenderableType
 from rich.table import Table
 
@@ -29,6 +29,9 @@ class BankReport(FrozenModel):
         weight_error: the largest `|W_i - s_i W_c| / |W_i|` of a slot.
         angle: the largest angle between a slot's kernel and the one that replaces it, in degrees.
     """
+
+    # Of a network that exploded.
+    model_config = ConfigDict(allow_inf_nan=True)
 
     name: str
     index: tuple[int, ...]
@@ -93,6 +96,8 @@ class FoldReport(Report):
             without both.
         statistics_reestimated: whether the new model's statistics were measured anew.
     """
+
+    model_config = ConfigDict(allow_inf_nan=True)
 
     action: str
     threshold: float | None

@@ -17,6 +17,7 @@ from rich.console import RenderableType
 
 from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, describe_versions
 from recurzoo.base.files import only_writer, write_text
+from recurzoo.base.optional import import_optional
 from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe, load_recipe
@@ -142,6 +143,7 @@ def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
 
 
 def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
+    import_optional("tensorboard", "tensorboard")
     board = keras.callbacks.TensorBoard(str(out / "tensorboard"), write_graph=False)
     board.set_model(trainer)
     return board

@@ -170,7 +170,7 @@ def test_a_run_begins_with_a_checkpoint_as_it_is_or_grown(tmp_path):
 
     first = run("first", "swrn-16-2-1")
     # At a rate of nearly nothing a run ends where it began.
-    still = ["optimizer.learning_rate=1e-30", "optimizer.weight_decay=0.0"]
+    still = ["optimizer.learning_rate=1e-30", "optimizer.kernel_rate=1e-30"]
     again = run("again", "swrn-16-2-1", *still, f"init={first.folder}")
     record = read_record(again.folder)
     assert (record.parent.action, record.parent.checkpoint) == ("init", "swrn-16-2-1.pets")
