@@ -128,8 +128,8 @@ class Classification:
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         measured: dict[Metric, float] = {
-            "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
             "accuracy": self.score(logits, labels),
+            "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         }
         if len(self.class_names) > 100:
             best = np.argpartition(-logits, 4, axis=1)[:, :5]
