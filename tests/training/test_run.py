@@ -111,7 +111,8 @@ def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
     assert scores["loss"] is None
     assert 0 <= scores["accuracy"] <= 1
     assert np.isnan(float(rows(tmp_path / "run")[-1]["train_loss"]))
-    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["scores"][0]["value"] is None
+    reported = json.loads(json.dumps(result.to_dict(), allow_nan=False))["scores"]
+    assert {score["metric"]: score["value"] for score in reported} == scores
     assert not any(report.problems for report in verify(result.folder, data=str(data)).checkpoints)
 
 
