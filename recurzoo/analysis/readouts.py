@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.analysis.subject import batches
+from recurzoo.base.optional import import_optional
 from recurzoo.rewriting.outputs import with_outputs
 from recurzoo.rewriting.steps import Steps, readout_of, state_names
 
@@ -55,13 +56,7 @@ def fit_readouts(model: keras.Model, images: np.ndarray, labels: np.ndarray, reg
         >>> readouts = recurzoo.fit_readouts(model, train_images, train_labels)
         >>> recurzoo.anytime(model, threshold=0.9, readouts=readouts)(images).operations
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise ImportError(
-            "Heads are fitted by scikit-learn, which is not installed; pip install recurzoo[plots]. Received: no "
-            "module sklearn"
-        ) from None
+    solvers = import_optional("sklearn.linear_model", "recurzoo[plots]")
     network, labels = Steps(model), np.asarray(labels).reshape(-1)
     classes = model.output_shape[-1]
     if len(model.output_shape) != 2 or len(labels) != len(images) or set(labels.tolist()) != set(range(classes)):
@@ -74,7 +69,9 @@ def fit_readouts(model: keras.Model, images: np.ndarray, labels: np.ndarray, reg
         mean, std = features.mean(axis=0), features.std(axis=0)
         # A channel that never changes says nothing.
         scale = np.where(std > 0, 1 / np.where(std > 0, std, 1), 0)
-        solver = LogisticRegression(C=1 / regularization, max_iter=PASSES).fit((features - mean) * scale, labels)
+        solver = solvers.LogisticRegression(C=1 / regularization, max_iter=PASSES).fit(
+            (features - mean) * scale, labels
+        )
         kernel, bias = _of_all_classes(solver.coef_, solver.intercept_)
         kernel = kernel * scale[:, None]
         fitted[name] = LinearHead(kernel.astype("float32"), (bias - mean @ kernel).astype("float32"))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recurzoo.analysis.plots import FORMATS, write_figure
-from recurzoo.base.documents import read_json, shorten
+from recurzoo.base.documents import format_csv, read_json, shorten
 from recurzoo.base.files import draft, write_text
 from recurzoo.base.records import Report
 
@@ -70,7 +68,8 @@ def write_analysis(analysis: Analysis, out: str | Path) -> list[Path]:
     tables, figures = analysis.tables(), analysis.figures()
     for part, stem in named.items():
         if part in tables:
-            write_text(stem.with_suffix(".csv"), _csv(tables[part]))
+            rows = tables[part]
+            write_text(stem.with_suffix(".csv"), format_csv(rows, list(rows[0]) if rows else []))
         if part in figures:
             for ending in FORMATS:
                 with draft(stem.with_suffix(ending)) as partial:
@@ -104,11 +103,3 @@ def _refuse_others(record: Path, kind: str, paths: Sequence[Path]) -> None:
             f"Only an earlier analysis is ever replaced; take another folder. Received: {shorten(str(record.parent))}, "
             f"which has {', '.join(existing)}"
         )
-
-
-def _csv(rows: Rows) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

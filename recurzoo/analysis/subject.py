@@ -15,7 +15,8 @@ from recurzoo.base.progress import track
 from recurzoo.checkpoints.folder import COEFFICIENTS
 from recurzoo.checkpoints.record import Record
 from recurzoo.data.sets import ImageData, Split
-from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers import Stage
+from recurzoo.layers.state_graph import stages_of
 from recurzoo.tasks.task import Task, open_task
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class Subject:
     @property
     def stages(self) -> list[Stage]:
         """The stages in order, those along the edges of a graph of states included."""
-        owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in self.model.layers]
-        return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]
+        return stages_of(self.model)
 
     @cached_property
     def task(self) -> Task:

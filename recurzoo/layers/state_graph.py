@@ -273,3 +273,9 @@ class StateGraph(keras.layers.Layer):
         restored = keras.saving.deserialize_keras_object(config["sharing"])
         sharing = {edge: tuple(found) if isinstance(found, list) else found for edge, found in restored.items()}
         return cls(**{**config, "sharing": sharing})
+
+
+def stages_of(model: keras.Model) -> list[Stage]:
+    """A model's stages in order, those along the edges of a graph of states included."""
+    owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in model.layers]
+    return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
-from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import read_record
+from recurzoo.base.records import Report, plain_text
 from recurzoo.checkpoints.record import Record, Score
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import load
 
 if TYPE_CHECKING:
@@ -39,8 +37,7 @@ class Evaluation(Report):
         for score in self.scores:
             recorded = conditions.get(score.title)
             lines.append(f"  {score.title}: {score.rounded}" + (f" (recorded: {recorded.rounded})" if recorded else ""))
-        # Not strings, whose brackets would be read as markup.
-        return Group(*map(Text, lines))
+        return Group(*map(plain_text, lines))
 
 
 def evaluate(model: ZooModel | str | Path, data: str, limit: int | None = None) -> Evaluation:
@@ -78,8 +75,8 @@ def model_and_record(model: ZooModel | str | Path) -> tuple[ZooModel, Record]:
         ValueError: if the model is not of the zoo.
     """
     if isinstance(model, (str, Path)):
-        folder = find_folder(model)
-        return load(folder), read_record(folder)
+        folder, record = find_checkpoint(model)
+        return load(folder), record
     from recurzoo.models import ZooModel
 
     if not isinstance(model, ZooModel):

@@ -50,19 +50,6 @@ def _is_a_checkpoints(name: str) -> bool:
     return True
 
 
-def checkpoint_for(name: str) -> str | None:
-    """The name of the checkpoint that a name loads: its own, or an architecture's default; None if it is not here.
-
-    Args:
-        name: of a checkpoint or an architecture.
-
-    Raises:
-        UnknownNameError: if no architecture has this name.
-    """
-    full = _full_name(name)
-    return full if full in find_checkpoints() else None
-
-
 def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None) -> Path:
     """The folder that `find_checkpoint` gives."""
     return find_checkpoint(name_or_folder, needs, client)[0]
