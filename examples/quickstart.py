@@ -3,12 +3,16 @@
 Run it from a clone with `python examples/quickstart.py`; it needs no network and writes into `runs/quickstart`.
 """
 
+# ruff: noqa: E402
 import os
 import time
 from pathlib import Path
 
+from recurzoo.base.environment import import_quietly
+
 # TensorFlow is talkative when it starts.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import_quietly("tensorflow")
 
 import keras
 import matplotlib

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
+    from recurzoo.analysis.analyze import analyze
+    from recurzoo.analysis.anytime import anytime
+    from recurzoo.analysis.features import features
+    from recurzoo.analysis.reading import trajectory
+    from recurzoo.analysis.readouts import fit_readouts, with_readouts
     from recurzoo.benchmarking import benchmark
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from recurzoo.results.verify import verify
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
     from recurzoo.rewriting.freeze import freeze
+    from recurzoo.rewriting.outputs import output_names, with_outputs
     from recurzoo.training.run import train
     from recurzoo.zoo.deriving import fold, grow, plan_softening, soften
     from recurzoo.zoo.evaluating import evaluate
@@ -30,13 +36,17 @@ if TYPE_CHECKING:
     from recurzoo.zoo.saving import save
 
 __all__ = [
+    "analyze",
+    "anytime",
     "benchmark",
     "consolidate",
     "create",
     "evaluate",
     "export",
     "export_soft_sharing",
+    "features",
     "fetch",
+    "fit_readouts",
     "fold",
     "freeze",
     "grow",
@@ -48,6 +58,7 @@ __all__ = [
     "load",
     "materialize",
     "models",
+    "output_names",
     "plan_softening",
     "predict",
     "publish",
@@ -57,26 +68,34 @@ __all__ = [
     "sharing",
     "soften",
     "train",
+    "trajectory",
     "verify",
+    "with_outputs",
+    "with_readouts",
 ]
 
 _MODULES = {
+    "analyze": "recurzoo.analysis.analyze",
+    "anytime": "recurzoo.analysis.anytime",
     "benchmark": "recurzoo.benchmarking",
     "consolidate": "recurzoo.rewriting",
     "create": "recurzoo.zoo.loading",
+    "evaluate": "recurzoo.zoo.evaluating",
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
-    "evaluate": "recurzoo.zoo.evaluating",
+    "features": "recurzoo.analysis.features",
     "fetch": "recurzoo.zoo.fetching",
+    "fit_readouts": "recurzoo.analysis.readouts",
     "fold": "recurzoo.zoo.deriving",
-    "grow": "recurzoo.zoo.deriving",
     "freeze": "recurzoo.rewriting.freeze",
+    "grow": "recurzoo.zoo.deriving",
     "import_soft_sharing": "recurzoo.families.swrn.pytorch",
     "info": "recurzoo.zoo.listing",
     "list_models": "recurzoo.zoo.listing",
     "list_results": "recurzoo.results.table",
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
+    "output_names": "recurzoo.rewriting.outputs",
     "plan_softening": "recurzoo.zoo.deriving",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
@@ -85,7 +104,10 @@ _MODULES = {
     "save": "recurzoo.zoo.saving",
     "soften": "recurzoo.zoo.deriving",
     "train": "recurzoo.training.run",
+    "trajectory": "recurzoo.analysis.reading",
     "verify": "recurzoo.results.verify",
+    "with_outputs": "recurzoo.rewriting.outputs",
+    "with_readouts": "recurzoo.analysis.readouts",
 }
 
 

@@ -1,11 +1,13 @@
-"""JSON and TOML from anywhere: bounded before they are parsed, and whatever is wrong with a text is a ValueError."""
+"""JSON and TOML from anywhere: bounded before they are parsed, and whatever is wrong is a ValueError; CSV to write."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,15 @@ def parse_json(text: str | bytes) -> Any:
 def parse_toml(text: str | bytes) -> dict[str, Any]:
     """Read TOML text; as `read_json`, but TOML has infinities and NaN."""
     return _parse(text, _parse_shallow_toml)
+
+
+def format_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as the text of a CSV file with a line of headings; None is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def shorten(item: Any, length: int = 80) -> str:

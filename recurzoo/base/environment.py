@@ -54,28 +54,29 @@ class _Quiet(MetaPathFinder):
 
 def describe_hardware() -> str:
     """The accelerator, if the backend has one, or else the processor and its cores."""
+    return _accelerator() or _processor()
+
+
+def _accelerator() -> str | None:
     import keras
 
-    processor = _processor()
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
         device = jax.devices()[0]
-        return processor if device.platform == "cpu" else f"{jax.device_count()} x {device.device_kind}"
+        return None if device.platform == "cpu" else f"{jax.device_count()} x {device.device_kind}"
     if backend == "tensorflow":
         import tensorflow as tf
 
         devices = tf.config.list_physical_devices("GPU")
         names = [tf.config.experimental.get_device_details(device).get("device_name", "GPU") for device in devices]
-        return f"{len(names)} x {names[0]}" if names else processor
+        return f"{len(names)} x {names[0]}" if names else None
     if backend == "torch":
         import torch
 
-        return (
-            f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else processor
-        )
-    return processor
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else None
+    return None
 
 
 def _processor() -> str:
@@ -96,7 +97,7 @@ def computes_in_bfloat16() -> bool:
 
     Where a processor has none, TensorFlow emulates it, five times slower than float32.
     """
-    if describe_hardware() != _processor():
+    if _accelerator() is not None:
         return True
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()

@@ -117,7 +117,8 @@ class BenchmarkReport(Report):
         table = Table("task", "batch", "images/s", "share of peak", title=self.model, caption=self.hardware)
         if self.against is not None:
             table.title = f"{self.model} against {self.against}"
-            for column in ("other images/s", "its share", "time ratio", "bound"):
+            bounded = any(comparison.bound is not None for comparison in self.comparisons)
+            for column in ("other images/s", "its share", "time ratio", *(["bound"] if bounded else [])):
                 table.add_column(column)
         for comparison in self.comparisons:
             cells = [
@@ -131,8 +132,9 @@ class BenchmarkReport(Report):
                     f"{comparison.against_images_per_second:.1f}",
                     f"{comparison.against_share_of_peak.median:.2f}",  # type: ignore[union-attr]
                     str(comparison.ratio),
-                    f"{comparison.bound} {'held' if comparison.within_bound else 'EXCEEDED'}",
                 ]
+            if comparison.bound is not None:
+                cells.append(f"{comparison.bound} {'held' if comparison.within_bound else 'EXCEEDED'}")
             table.add_row(*cells)
         interval = self.comparisons[0].share_of_peak.confidence
         return Group(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -129,7 +130,7 @@ def load_recipe(name: str, changes: Sequence[str] | None = None) -> Recipe:
     """
     if name in recipe_names():
         table = _resolve(name)
-    elif not _is_file(name):
+    elif not os.path.isfile(name):
         near = difflib.get_close_matches(name, recipe_names(), n=3, cutoff=0.3)
         known = f"a recipe such as {', '.join(near)}" if near else "one of those that `recurzoo recipes` lists"
         raise UnknownNameError(
@@ -159,14 +160,6 @@ def load_recipe(name: str, changes: Sequence[str] | None = None) -> Recipe:
         ) from None
 
 
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        # A name that no file system takes.
-        return False
-
-
 def _of_record(name: str) -> dict[str, Any]:
     try:
         record = read_json(Path(name))
@@ -185,7 +178,7 @@ def _resolve(name: str, readers: tuple[str, ...] = ()) -> dict[str, Any]:
     table = recipe_tables().get(name)
     if table is None:
         try:
-            if not _is_file(name):
+            if not os.path.isfile(name):
                 raise ValueError("there is no such file")
             table = read_toml(Path(name))
         except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from recurzoo.base.environment import import_quietly
 from recurzoo.base.errors import ExportError, MissingWeightsError, UnknownNameError
 from recurzoo.base.records import Report
 from recurzoo.cli import (
+    analyzing,
     benchmarking,
     deriving,
     exporting,
@@ -29,7 +30,6 @@ from recurzoo.cli import (
     inference,
     listing,
     publishing,
-    readout,
     recipes,
     results,
     softening,
@@ -55,7 +55,14 @@ COMMANDS = (
     (MAKE, "grow", deriving.grow_, "grow ./swrn-28-2-2 --to swrn-28-10-2 --out grown"),
     (MAKE, "soften", softening.soften_, "soften ResNet50 --templates 2 --out softened.imagenet.resnet50"),
     (MAKE, "export", exporting.export_, "export swrn-22-1-2 --format onnx --out swrn.onnx"),
-    (STUDY, "readout", readout.readout_, "readout frnn-3-t5-w16 --data tfds:cifar10 --times 2-12"),
+    (STUDY, "analyze", analyzing.analyze_, "analyze ablation rc-4-w16 --data tfds:cifar10 --out ablation"),
+    (STUDY, "anytime", analyzing.anytime_, "anytime rc-4-w16 --data tfds:cifar10 --accuracy 0.85"),
+    (
+        STUDY,
+        "features",
+        analyzing.features_,
+        "features rc-4-w16 --data digits --outputs 'cell_2/*' --out x.safetensors",
+    ),
     (STUDY, "benchmark", benchmarking.benchmark_, "benchmark swrn-28-4-2 --against wrn-28-4 --batch 32"),
     (STUDY, "results", results.results_, "results"),
     (KEEP, "fetch", fetching.fetch_, "fetch hf://user/net --export onnx"),

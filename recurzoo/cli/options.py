@@ -10,9 +10,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 _name = "A name of the zoo, the path of a checkpoint's folder, or hf://USER/REPO[@REVISION]."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=_name)]
 OptionalName = Annotated[str | None, typer.Argument(metavar="NAME", help=_name)]
-_images = "tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ of images"
-Images = Annotated[str, typer.Option("--data", help=f"{_images}.")]
-_data = typer.Option("--data", help=f"{_images}; or shortest-paths.")
+_data = typer.Option(
+    "--data", help="tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ of images; or shortest-paths."
+)
 Data = Annotated[str, _data]
 OptionalData = Annotated[str | None, _data]
 Keras = Annotated[

@@ -13,6 +13,7 @@ from recurzoo.families.arguments import read_arguments
 from recurzoo.families.channel_statistics import CIFAR10
 from recurzoo.families.deferring import deferred_weights
 from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.state_graph import stages_of
 from recurzoo.sharing import Initializer, Sharing, kernel_initializer
 
 
@@ -130,8 +131,7 @@ class ZooModel(keras.Model):
     @property
     def stages(self) -> list[Stage]:
         """The stages in order, those along the edges of a state graph included."""
-        owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in self.layers]
-        return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]
+        return stages_of(self)
 
     @property
     def architecture(self) -> dict[str, Any]:

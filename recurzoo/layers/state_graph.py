@@ -118,6 +118,10 @@ class StateGraph(keras.layers.Layer):
         """The stage of each edge."""
         return dict(zip(self.updates, self.stages, strict=True))
 
+    def populated(self, update: int) -> list[int]:
+        """The states that an update populates, of those that still serve the readout."""
+        return sorted({to for (_, to), updates in self.updates.items() if update in updates})
+
     def build(self, input_shape: Any) -> None:
         updates = input_shape[1] if self.sequential else len(self.schedule)
         *extent, channels = input_shape[-3:]
@@ -165,12 +169,12 @@ class StateGraph(keras.layers.Layer):
                 states = self._run_loop(states, loop)
             return states[last]
         inputs = ops.unstack(x, num=len(self.schedule), axis=1) if self.sequential else []
-        kernels = {edge: stage.kernels() for edge, stage in self.edges.items()}
+        kernels = self.kernels()
         history = []
         for update in range(len(self.schedule)):
             if inputs:
                 states[0] = states[0] + inputs[update] if 0 in states else inputs[update]
-            states = self._update(states, update, lambda edge, step: (step, kernels[edge](step)), training)
+            states = self.run_update(states, update, kernels, training)
             history.append(dict(states))
         if trajectory:
             return history
@@ -183,6 +187,20 @@ class StateGraph(keras.layers.Layer):
         (first, _), (last, channels) = self.states[0], self.states[-1]
         extent = [None if size is None else size * last // first for size in x.shape[-3:-1]]
         return keras.KerasTensor((*x.shape[:-3], *extent, channels), self.compute_dtype)
+
+    def kernels(self) -> dict[Edge, Callable[[int], Kernels]]:
+        """For each edge the kernels of its steps, as `Stage.kernels` gives them."""
+        return {edge: stage.kernels() for edge, stage in self.edges.items()}
+
+    def run_update(
+        self,
+        states: States,
+        update: int,
+        kernels: Mapping[Edge, Callable[[int], Kernels]],
+        training: bool | None = None,
+    ) -> States:
+        """Run one update by itself: from the populated states to those that are populated after it."""
+        return self._update(states, update, lambda edge, step: (step, kernels[edge](step)), training)
 
     def _update(
         self,
@@ -226,7 +244,7 @@ class StateGraph(keras.layers.Layer):
             return tuple(current[state] for state in sorted(current))
 
         if loop.repeats == 1:
-            after = sorted({j for (_, j), updates in self.updates.items() if loop.stop - 1 in updates})
+            after = self.populated(loop.stop - 1)
             return dict(zip(after, repeat_once(0, tuple(states[state] for state in carried)), strict=True))
         # What repeats populates just the states it starts from: any other would serve nothing.
         values = ops.fori_loop(0, loop.repeats, repeat_once, tuple(states[state] for state in carried))
@@ -255,3 +273,9 @@ class StateGraph(keras.layers.Layer):
         restored = keras.saving.deserialize_keras_object(config["sharing"])
         sharing = {edge: tuple(found) if isinstance(found, list) else found for edge, found in restored.items()}
         return cls(**{**config, "sharing": sharing})
+
+
+def stages_of(model: keras.Model) -> list[Stage]:
+    """A model's stages in order, those along the edges of a graph of states included."""
+    owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in model.layers]
+    return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.table import Table
 
+from recurzoo.base import documents
 from recurzoo.base.errors import ExportError
 from recurzoo.base.files import write_text
 from recurzoo.base.records import Report, plain_text
@@ -178,11 +178,7 @@ def _folded_onnx_bytes(model: ZooModel) -> int:
 
 def format_csv(rows: Iterable[ResultRow]) -> str:
     """Rows as the text of a CSV file; what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.to_dict() for row in rows)
-    return text.getvalue()
+    return documents.format_csv((row.to_dict() for row in rows), COLUMNS)
 
 
 def read_csv(path: Path) -> dict[str, ResultRow]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import keras
 import numpy as np
+from pydantic import ConfigDict, PlainSerializer
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import FrozenModel, Report
 from recurzoo.sharing import Fold, HardBank, KernelBank, Loop, find_loops
+
+# By name in JSON, where a tuple would be a row of numbers.
+Loops = tuple[Annotated[Loop, PlainSerializer(lambda loop: loop._asdict())], ...]
 
 
 class BankReport(FrozenModel):
@@ -24,10 +30,13 @@ class BankReport(FrozenModel):
         angle: the largest angle between a slot's kernel and the one that replaces it, in degrees.
     """
 
+    # Of a network that exploded.
+    model_config = ConfigDict(allow_inf_nan=True)
+
     name: str
     index: tuple[int, ...]
     scaled: bool
-    loops: tuple[Loop, ...]
+    loops: Loops
     similarity: tuple[tuple[float, ...], ...]
     weight_error: float
     angle: float
@@ -63,7 +72,7 @@ class StageReport(FrozenModel):
     """
 
     name: str
-    loops: tuple[Loop, ...]
+    loops: Loops
     banks: tuple[BankReport, ...]
 
 
@@ -87,6 +96,8 @@ class FoldReport(Report):
             without both.
         statistics_reestimated: whether the new model's statistics were measured anew.
     """
+
+    model_config = ConfigDict(allow_inf_nan=True)
 
     action: str
     threshold: float | None

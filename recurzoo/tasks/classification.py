@@ -34,6 +34,7 @@ class Classification:
     """
 
     metrics: Sequence[str] = ("accuracy",)
+    metric: Metric = "accuracy"
 
     def __init__(self, images: ImageData, mean: Sequence[float], std: Sequence[float], label_smoothing: float = 0.0):
         self.images = images
@@ -113,6 +114,13 @@ class Classification:
             for metric, value in self._measure(model, test).items()
         )
 
+    @property
+    def test(self) -> Split:
+        return self.images.test
+
+    def score(self, outputs: np.ndarray, labels: np.ndarray) -> float:
+        return float((outputs.argmax(axis=-1) == labels).mean())
+
     def _measure(self, model: keras.Model, test: Split) -> dict[Metric, float]:
         """One view of each test image, not augmented: accuracy, loss in nats, and top-5 accuracy of many classes."""
         labels = test.labels
@@ -120,8 +128,8 @@ class Classification:
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         measured: dict[Metric, float] = {
+            "accuracy": self.score(logits, labels),
             "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
-            "accuracy": float((logits.argmax(axis=1) == labels).mean()),
         }
         if len(self.class_names) > 100:
             best = np.argpartition(-logits, 4, axis=1)[:, :5]

@@ -133,12 +133,13 @@ def f1_scores(logits: np.ndarray, grids: Grids) -> dict[Literal["f1", "f1_withou
     answers = np.asarray(logits)[..., 0] > 0
     inner = grids.images[..., 0] == 0
     return {
-        "f1": _f1(answers, grids.targets),
-        "f1_without_queries": _f1(answers[inner], grids.targets[inner]),
+        "f1": f1(answers, grids.targets),
+        "f1_without_queries": f1(answers[inner], grids.targets[inner]),
     }
 
 
-def _f1(answers: np.ndarray, targets: np.ndarray) -> float:
+def f1(answers: np.ndarray, targets: np.ndarray) -> float:
+    """The F1 of answers, both arrays of bools of one shape."""
     both = int(np.sum(answers & targets))
     marked = int(answers.sum()) + int(targets.sum())
     # Nothing to find and nothing found is a perfect answer.

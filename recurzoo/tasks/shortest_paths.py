@@ -11,10 +11,10 @@ import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.catalog.settings import Augmentation, Curriculum
-from recurzoo.checkpoints.record import Record, Score
+from recurzoo.checkpoints.record import Metric, Record, Score
 from recurzoo.data.sets import Split
 from recurzoo.tasks.evaluation import finite, predict
-from recurzoo.tasks.grids import PHASES, Grids, f1_scores, generate_grids
+from recurzoo.tasks.grids import PHASES, Grids, f1, f1_scores, generate_grids
 
 # More are in no record of ours, and would fill the memory.
 MOST_GRIDS = 100_000
@@ -38,6 +38,7 @@ class ShortestPaths:
     source: str = "recurzoo's generator of shortest paths"
     class_names: tuple[str, ...] = ("path",)
     metrics: Sequence[str] = ()
+    metric: Metric = "f1"
 
     def __init__(self, curriculum: Curriculum, size: int, seed: int = 0, epochs: int | None = None):
         epochs = curriculum.phases if epochs is None else epochs
@@ -109,11 +110,23 @@ class ShortestPaths:
             for name, value in self._measure(model, phase).items()
         )
 
+    @property
+    def test(self) -> Split:
+        """Of the last phase."""
+        grids = self._held_out(self.curriculum.phases)
+        return Split(grids.images, grids.targets)
+
+    def score(self, outputs: np.ndarray, labels: np.ndarray) -> float:
+        return f1(outputs[..., 0] > 0, labels)
+
     def _measure(self, model: keras.Model, phase: int) -> dict[Literal["f1", "f1_without_queries"], float]:
+        grids = self._held_out(phase)
+        return f1_scores(predict(model, grids.images, batch_size=100), grids)
+
+    def _held_out(self, phase: int) -> Grids:
         if phase not in self._test:
             self._test[phase] = held_out_grids(self.curriculum.test_examples, phase, self.size)
-        grids = self._test[phase]
-        return f1_scores(predict(model, grids.images, batch_size=100), grids)
+        return self._test[phase]
 
     def _phase(self, phase: int) -> Split:
         if phase not in self._train:

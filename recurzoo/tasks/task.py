@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.checkpoints.record import Record, Score
+from recurzoo.checkpoints.record import Metric, Record, Score
 from recurzoo.data.sets import Split
 from recurzoo.tasks.words import SHORTEST_PATHS
 
@@ -27,6 +27,7 @@ class Task(Protocol):
         model_arguments: of the architecture.
         loss: a Keras loss.
         metrics: Keras' names of what else is measured while training.
+        metric: what networks are compared by.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Task(Protocol):
     model_arguments: dict[str, Any]
     loss: keras.losses.Loss
     metrics: Sequence[str]
+    metric: Metric
 
     @property
     def fingerprint(self) -> str:
@@ -58,6 +60,15 @@ class Task(Protocol):
 
     def scores(self, model: keras.Model) -> tuple[Score, ...]:
         """Measure a network on all test examples."""
+        ...
+
+    @property
+    def test(self) -> Split:
+        """The test examples that networks are compared on."""
+        ...
+
+    def score(self, outputs: np.ndarray, labels: np.ndarray) -> float:
+        """The `metric` of a network's outputs for examples with these labels."""
         ...
 
 

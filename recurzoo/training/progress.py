@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from recurzoo.base.documents import one_line
+from recurzoo.base.documents import format_csv, one_line
 from recurzoo.base.files import draft
 
 # What the names of arrays begin with that are no variables.
@@ -49,12 +47,7 @@ class Progress:
 
     def csv(self) -> str:
         """The log as CSV, a line an epoch."""
-        text = io.StringIO()
-        if self.rows:
-            writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        return text.getvalue()
+        return format_csv(self.rows, list(self.rows[0])) if self.rows else ""
 
     def add_sharing(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Remember how kernels are shared now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -17,6 +16,7 @@ from rich.console import RenderableType
 
 from recurzoo.base.environment import computes_in_bfloat16, describe_hardware, describe_versions
 from recurzoo.base.files import only_writer, write_text
+from recurzoo.base.optional import import_optional
 from recurzoo.base.records import Report
 from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe, load_recipe
@@ -27,9 +27,9 @@ from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.tasks.task import Task, plan_task
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns, sharing_arrays
-from recurzoo.training.trainer import Trainer, make_trainer, order_of, train_epoch
+from recurzoo.training.trainer import Trainer, batches_an_epoch, make_trainer, train_epoch
 from recurzoo.zoo.deriving import grow
-from recurzoo.zoo.evaluating import model_and_record
+from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import create, load
 from recurzoo.zoo.saving import refuse_other_content, save, write_record
 
@@ -89,7 +89,7 @@ def train(
     resume = resume and (out / STATE).exists()
     _refuse_what_is_in_the_way(recipe, out, resume)
     task = plan_task(recipe, data)
-    if not len(order_of(recipe, len(task.examples(0)), 0)[0]):
+    if not batches_an_epoch(recipe, len(task.examples(0))):
         raise ValueError(
             f"A batch is at most all training images of an epoch, here of {len(task.examples(0))} in all. Received: "
             f"batch_size={recipe.batch_size}, epoch_examples={recipe.epoch_examples}"
@@ -99,11 +99,11 @@ def train(
     precision = resolve_precision(recipe.precision)
     network = _create(recipe, task, precision, any_size=bool(recipe.progressive.sizes))
     shown = _create(recipe, task, precision)
-    parent = _begin(recipe, network)
+    parent = _begin(recipe, network, resume)
     fill = 255 * np.array(network.architecture["mean"])
     trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
-    plan = json.loads(recipe.model_dump_json()) | {"training_images": task.fingerprint}
+    plan = recipe.to_dict() | {"training_images": task.fingerprint}
     progress = load_state(out / STATE, trainer.state, plan) if resume else Progress(plan)
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
@@ -142,13 +142,17 @@ def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
 
 
 def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
+    import_optional("tensorboard", "tensorboard")
     board = keras.callbacks.TensorBoard(str(out / "tensorboard"), write_graph=False)
     board.set_model(trainer)
     return board
 
 
-def _begin(recipe: Recipe, network: ZooModel) -> Parent | None:
-    """Give a new network the weights of the checkpoint that the recipe names, if it names one."""
+def _begin(recipe: Recipe, network: ZooModel, resume: bool) -> Parent | None:
+    """Give a new network the weights of the checkpoint that the recipe names, if it names one, and name that.
+
+    A run that goes on has weights of its own, and is only told the name.
+    """
     if recipe.init is not None and recipe.grow_from is not None:
         raise ValueError(
             "A run begins with one checkpoint, as it is or grown. "
@@ -157,7 +161,11 @@ def _begin(recipe: Recipe, network: ZooModel) -> Parent | None:
     name = recipe.init or recipe.grow_from
     if name is None:
         return None
-    source, record = model_and_record(name)
+    record = find_checkpoint(name)[1]
+    parent = Parent(action="init" if recipe.init else "grow", checkpoint=record.name)
+    if resume:
+        return parent
+    source = load(name)
     if recipe.grow_from is not None:
         source = grow(source, recipe.architecture)
     elif record.architecture != recipe.architecture:
@@ -170,7 +178,7 @@ def _begin(recipe: Recipe, network: ZooModel) -> Parent | None:
     for weight in network.weights:
         if not (new_head and weight.path.startswith("head/")):
             weight.assign(values[weight.path])
-    return Parent(action="init" if recipe.init else "grow", checkpoint=record.name)
+    return parent
 
 
 def _run_epoch(
@@ -189,7 +197,7 @@ def _run_epoch(
         **({"image_size": trainer.images.shown[0]} if recipe.progressive.sizes else {}),
         **{f"train_{name}": value for name, value in trained.items()},
         **task.columns(shown, epoch, recipe.log_examples),
-        "images_per_second": len(order_of(recipe, len(examples), epoch)[0]) / seconds,
+        "images_per_second": batches_an_epoch(recipe, len(examples)) * recipe.batch_size / seconds,
         "seconds": time.perf_counter() - start,
         **relaxation_columns(trainer.network),
     }

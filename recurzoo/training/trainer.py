@@ -70,7 +70,7 @@ def make_trainer(
     Returns:
         A compiled `Trainer`.
     """
-    batches = len(order_of(recipe, len(images), 0)[0]) // recipe.batch_size
+    batches = batches_an_epoch(recipe, len(images))
     average = WeightAverage(network) if recipe.average.last else None
     trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.progressive), average)
     trainer.compile(
@@ -120,6 +120,16 @@ def train_epoch(
     return {name: values[0] for name, values in history.items()}
 
 
+def _parts(recipe: Recipe, count: int) -> int:
+    """How many epochs pass over all of so many images."""
+    return 1 if recipe.epoch_examples is None else max(1, count // recipe.epoch_examples)
+
+
+def batches_an_epoch(recipe: Recipe, count: int) -> int:
+    """How many whole batches an epoch has, of so many training images; all epochs have the same number."""
+    return count // _parts(recipe, count) // recipe.batch_size
+
+
 def order_of(recipe: Recipe, count: int, epoch: int) -> tuple[np.ndarray, int]:
     """Which images an epoch trains, in order.
 
@@ -131,9 +141,8 @@ def order_of(recipe: Recipe, count: int, epoch: int) -> tuple[np.ndarray, int]:
     Returns:
         An int32 array of whole batches, and the pass over all images that it is a part of, from 0.
     """
-    parts = 1 if recipe.epoch_examples is None else max(1, count // recipe.epoch_examples)
+    parts = _parts(recipe, count)
     whole, part = divmod(epoch, parts)
     order = np.array_split(np.random.default_rng([recipe.seed, whole]).permutation(count).astype("int32"), parts)[part]
-    # A last, smaller batch would be compiled anew; what it leaves out differs from pass to pass. All parts are of the
-    # same number of batches.
-    return order[: count // parts // recipe.batch_size * recipe.batch_size], whole
+    # A last, smaller batch would be compiled anew; what it leaves out differs from pass to pass.
+    return order[: batches_an_epoch(recipe, count) * recipe.batch_size], whole

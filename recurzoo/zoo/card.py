@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recurzoo.base.documents import printable
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Paper
@@ -250,8 +251,8 @@ def _quote(text: str) -> Markup:
 
 
 def _line(text: str) -> str:
-    """Text on one line, without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Text on one line."""
+    return printable(" ".join(text.split()))
 
 
 def _escape(value: Any) -> str:

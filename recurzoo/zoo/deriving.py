@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
+from recurzoo.base.environment import describe_versions
 from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog.names import name_of
 from recurzoo.checkpoints.record import Parent, Record, Score
@@ -98,7 +99,6 @@ def fold_checkpoint(name: str, threshold: float, data: str | None, folder_name: 
         The folded model and its record, neither of them stored.
     """
     from recurzoo import rewriting
-    from recurzoo.base.environment import describe_versions
     from recurzoo.tasks.folding import fold_and_measure
 
     network, record = model_and_record(name)
@@ -108,8 +108,7 @@ def fold_checkpoint(name: str, threshold: float, data: str | None, folder_name: 
     else:
         folded, scores = fold_and_measure(network, record, threshold, data)
     parent = Parent(action="fold", checkpoint=record.name, threshold=threshold)
-    changes = {"name": folder_name, "parent": parent, "scores": scores, "versions": describe_versions(), "files": {}}
-    return folded, record.replace(**changes)
+    return folded, _derived(record, folder_name, parent, scores=scores)
 
 
 def grow(model: ZooModel | str | Path, architecture: str, seed: int = 0) -> ZooModel:
@@ -148,18 +147,9 @@ def grow_checkpoint(name: str, architecture: str, folder_name: str) -> tuple[Zoo
     Returns:
         The wider model and its record, neither of them stored.
     """
-    from recurzoo.base.environment import describe_versions
-
     network, record = model_and_record(name)
-    changes = {
-        "name": folder_name,
-        "architecture": architecture,
-        "parent": Parent(action="grow", checkpoint=record.name),
-        "scores": (),
-        "versions": describe_versions(),
-        "files": {},
-    }
-    return grow(network, architecture), record.replace(**changes)
+    parent = Parent(action="grow", checkpoint=record.name)
+    return grow(network, architecture), _derived(record, folder_name, parent, architecture=architecture)
 
 
 def soften(model: keras.Model | str | Path, *args: Any, **kwargs: Any) -> keras.Model:
@@ -226,7 +216,6 @@ def soften_checkpoint(
         ValueError: as `soften`.
     """
     from recurzoo import rewriting
-    from recurzoo.base.environment import describe_versions
     from recurzoo.models import ZooModel
 
     model, record = open_model(words, untrained)
@@ -235,12 +224,12 @@ def soften_checkpoint(
     if isinstance(softened, ZooModel):
         # Softened alike in all stages, a plain network is another one that has a name.
         architecture = name_of(type(softened).__name__, softened.architecture) or architecture
-    changes = {
-        "name": folder_name,
-        "architecture": architecture,
-        "parent": Parent(action="soften", checkpoint=record.name),
-        "scores": (),
-        "versions": describe_versions(),
-        "files": {},
-    }
-    return softened, record.replace(**changes)
+    parent = Parent(action="soften", checkpoint=record.name)
+    return softened, _derived(record, folder_name, parent, architecture=architecture)
+
+
+def _derived(record: Record, name: str, parent: Parent, **changes: Any) -> Record:
+    """The record of a checkpoint that is made from another: of that one all but what was measured and stored."""
+    return record.replace(
+        **{"name": name, "parent": parent, "scores": (), "versions": describe_versions(), "files": {}, **changes}
+    )

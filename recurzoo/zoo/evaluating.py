@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
-from recurzoo.base.records import Report
-from recurzoo.checkpoints.folder import read_record
+from recurzoo.base.records import Report, plain_text
 from recurzoo.checkpoints.record import Record, Score
-from recurzoo.zoo.finding import find_folder
+from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import load
 
 if TYPE_CHECKING:
@@ -39,8 +37,7 @@ class Evaluation(Report):
         for score in self.scores:
             recorded = conditions.get(score.title)
             lines.append(f"  {score.title}: {score.rounded}" + (f" (recorded: {recorded.rounded})" if recorded else ""))
-        # Not strings, whose brackets would be read as markup.
-        return Group(*map(Text, lines))
+        return Group(*map(plain_text, lines))
 
 
 def evaluate(model: ZooModel | str | Path, data: str, limit: int | None = None) -> Evaluation:
@@ -72,10 +69,16 @@ def evaluate(model: ZooModel | str | Path, data: str, limit: int | None = None) 
 
 
 def model_and_record(model: ZooModel | str | Path) -> tuple[ZooModel, Record]:
-    """A loaded model with its checkpoint's record; of a bare model, one that says what it is."""
-    if isinstance(model, (str, Path)):
-        folder = find_folder(model)
-        return load(folder), read_record(folder)
-    from recurzoo.checkpoints.completing import complete
+    """A loaded model with its checkpoint's record; of a bare model, one that has no more than a name.
 
-    return model, complete(None, model, model.name)
+    Raises:
+        ValueError: if the model is not of the zoo.
+    """
+    if isinstance(model, (str, Path)):
+        folder, record = find_checkpoint(model)
+        return load(folder), record
+    from recurzoo.models import ZooModel
+
+    if not isinstance(model, ZooModel):
+        raise ValueError(f"Only models of the zoo are measured and rewritten here. Received: {type(model).__name__}")
+    return model, Record(name=model.name, architecture=type(model).__name__)

@@ -50,19 +50,6 @@ def _is_a_checkpoints(name: str) -> bool:
     return True
 
 
-def checkpoint_for(name: str) -> str | None:
-    """The name of the checkpoint that a name loads: its own, or an architecture's default; None if it is not here.
-
-    Args:
-        name: of a checkpoint or an architecture.
-
-    Raises:
-        UnknownNameError: if no architecture has this name.
-    """
-    full = _full_name(name)
-    return full if full in find_checkpoints() else None
-
-
 def find_folder(name_or_folder: str | Path, needs: Sequence[str] = REQUIRED, client: Client | None = None) -> Path:
     """The folder that `find_checkpoint` gives."""
     return find_checkpoint(name_or_folder, needs, client)[0]
@@ -102,7 +89,8 @@ def find_checkpoint(
     try:
         checkpoint = _full_name(name)
     except UnknownNameError:
-        if not path.is_dir():
+        # Not by the path, which raises an error of its own where a name is too long for a file.
+        if not os.path.isdir(path):
             raise
         return path, _read_record_with(path, needs)
     shipped = find_checkpoints().get(checkpoint)
@@ -111,7 +99,7 @@ def find_checkpoint(
         if not _lacks(record, needs):
             check_name(record, checkpoint, shipped)
             return shipped, record
-    elif (path / RECORD).is_file():
+    elif os.path.isfile(path / RECORD):
         return path, _read_record_with(path, needs)
     folder, record = _fetch(name, checkpoint, needs, client)
     check_name(record, checkpoint, folder)
@@ -176,6 +164,6 @@ def _say_what_to_do(name: str, needs: Sequence[str], reason: str) -> str:
         ways.append(f"train it with `recurzoo train {recipes[0]} --data DATA --out DIR`")
     what = "weights" if set(REQUIRED) <= {*needs} or not needs else ", ".join(needs)
     return (
-        f"There are no {what} of this name here, and {reason}. Received: {name!r}; {', or '.join(ways)}; what ships "
-        f"instead is {', '.join(find_checkpoints()) or 'nothing'}"
+        f"There are no {what} of this name here, and {reason}. Received: {shorten(name)}; {', or '.join(ways)}; what "
+        f"ships instead is {', '.join(find_checkpoints()) or 'nothing'}"
     )

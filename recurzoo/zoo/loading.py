@@ -72,6 +72,7 @@ def load(
     pooling: Literal["avg", "max"] | None = None,
     token: str | bool | None = None,
     local_files_only: bool = False,
+    outputs: str | Sequence[str] | None = None,
 ) -> ZooModel:
     """Load a pretrained model. Its files are checked, and every weight must have its place; nothing is ever random
     but a new head.
@@ -85,9 +86,11 @@ def load(
         pooling: None, `"avg"` or `"max"`: without a head, what becomes of the last feature map.
         token: for private repositories of the Hugging Face Hub; by default the one that is logged in.
         local_files_only: bool. If True, nothing is downloaded.
+        outputs: names of states inside the network, with wildcards, see `recurzoo.with_outputs`.
 
     Returns:
-        A Keras model that takes images in 0..255 and normalises them as the checkpoint's training did.
+        A Keras model that takes images in 0..255 and normalises them as the checkpoint's training did; with `outputs`
+        one that gives a dictionary of these states.
 
     Raises:
         UnknownNameError: if nothing has this name; a ValueError.
@@ -131,4 +134,8 @@ def load(
         logging.getLogger("recurzoo").warning(
             "The head of %s is new and untrained: %d classes.", name_or_folder, num_classes
         )
-    return model
+    if outputs is None:
+        return model
+    from recurzoo.rewriting.outputs import with_outputs
+
+    return with_outputs(model, outputs)

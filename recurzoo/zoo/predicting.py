@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from recurzoo.base.documents import printable, shorten
-from recurzoo.base.records import FrozenModel, Report
+from recurzoo.base.documents import shorten
+from recurzoo.base.records import FrozenModel, Report, plain_text
 from recurzoo.zoo.evaluating import model_and_record
 
 if TYPE_CHECKING:
@@ -63,9 +62,9 @@ class Predictions(Report):
         table = Table("image", "class", "probability", box=None, pad_edge=False)
         for prediction in self.predictions:
             for number, guess in enumerate(prediction.guesses):
-                name = "" if number else printable(prediction.image)
-                table.add_row(Text(name), Text(printable(guess.label)), f"{guess.probability:.1%}")
-        return Group(table, *(Text(prediction.error) for prediction in self.predictions if prediction.error))
+                name = "" if number else prediction.image
+                table.add_row(plain_text(name), plain_text(guess.label), f"{guess.probability:.1%}")
+        return Group(table, *(plain_text(prediction.error) for prediction in self.predictions if prediction.error))
 
 
 def predict(model: ZooModel | str | Path, images: Image | Iterable[Image], top: int = 5) -> Predictions:

@@ -1,6 +1,7 @@
 """Data sets by their words, and classes matched by name."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,10 +49,26 @@ def test_what_is_not_installed_is_named(monkeypatch, words, missing, command):
     assert command in str(caught.value)
 
 
+REAL = {
+    "cifar10": ((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)),
+    "cifar100": ((0.50707516, 0.48654887, 0.44091784), (0.26733429, 0.25643846, 0.27615047)),
+}
+
+
 @pytest.mark.data
-def test_the_real_cifar10():
-    data = load_data(os.path.join(os.environ["RECURZOO_DATA"], "cifar10"), (32, 32))
+@pytest.mark.parametrize("name", REAL)
+def test_the_real_images_are_the_lossless_ones(name):
+    """Mean and standard deviation of the training images, as published to the last digit."""
+    folder = Path(os.environ["RECURZOO_DATA"], name)
+    if not folder.is_dir():
+        pytest.skip(f"RECURZOO_DATA has no {name}")
+    data = load_data(str(folder), (32, 32))
     assert data.train.images.shape == (50000, 32, 32, 3)
     assert data.test.images.shape == (10000, 32, 32, 3)
-    mean = data.train.images.mean(axis=(0, 1, 2)) / 255
-    np.testing.assert_allclose(mean, [0.4914, 0.4822, 0.4465], atol=1e-4)
+    assert len(data.class_names) == len(set(data.class_names)) == int(name.removeprefix("cifar"))
+    pixels = data.train.images.reshape(-1, 3)
+    counts = np.stack([np.bincount(pixels[:, channel], minlength=256) for channel in range(3)]) / len(pixels)
+    values = np.arange(256) / 255
+    mean = counts @ values
+    np.testing.assert_allclose(mean, REAL[name][0], atol=1e-8)
+    np.testing.assert_allclose(np.sqrt(counts @ values**2 - mean**2), REAL[name][1], atol=1e-8)

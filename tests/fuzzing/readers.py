@@ -159,7 +159,8 @@ def read_state() -> Reader:
     from recurzoo.training.progress import load_state
 
     arrays = {"00000 a/kernel": np.ones((3, 2), "float32"), "00001 a/seed": np.ones(2, "uint32")}
-    notes = {"recipe": {"name": "r", "epochs": 3}, "rows": [{"epoch": 1, "loss": 0.5}], "seconds": 2.5}
+    notes: dict[str, Any] = {"recipe": {"name": "r", "epochs": 3}, "rows": [{"epoch": 1, "loss": 0.5}], "seconds": 2.5}
+    notes["precisions"] = ["float32"]
     kinds = {"float32": "F32", "uint32": "U32"}
     header: dict[str, Any] = {"__metadata__": {"progress": json.dumps(notes)}}
     data = b""

@@ -81,7 +81,9 @@ def test_a_loop_gives_what_unrolled_steps_give(name, images, build):
     looped.set_weights(unrolled.get_weights())
     assert looped.loops() == [Loop(*loop) for loop in loops]
     expected = run(unrolled, images)
-    assert np.abs(expected - run(unrolled, images, steps=1)).max() > 1e-2 if "pooling" not in name else True
+    first = run(unrolled, images, steps=1)
+    # Pooling comes before a later step, so that one step gives a larger map.
+    assert first.shape != expected.shape if "pooling" in name else np.abs(expected - first).max() > 1e-2
     np.testing.assert_allclose(run(looped, images), expected, rtol=1e-4, atol=1e-4)
 
 

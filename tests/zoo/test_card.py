@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -286,8 +286,11 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_si
 
 @settings(max_examples=100, deadline=None)
 @given(WORDS, WORDS, WORDS, st.floats(0, 1))
+@example("\x1b[2J", "\x00", "|", 0.5)
+@example("\x07", "```", "---", 0.5)
 def test_no_text_of_a_record_breaks_the_card(name, source, license, accuracy):
-    data = {"name": name, "source": source, "license": license}
+    # No data set of the catalog has such a name.
+    data = {"name": f"my {name}", "source": source, "license": license}
     score = ACCURACY | {"value": accuracy, "model": None}
     other = score | {"model": source}
     recipe = RECIPE | {"name": license, "model": {name: source}}
@@ -295,9 +298,9 @@ def test_no_text_of_a_record_breaks_the_card(name, source, license, accuracy):
     _, text = read(name=name, dataset=data, scores=[score, other], recipe=recipe, **facts)
     matter = text.split("\n---\n")[0]
     index = yaml.safe_load(matter.removeprefix("---\n"))["model-index"][0]
-    shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(name.split()))
     assert index["name"] == shown
-    assert index["results"][0]["dataset"]["name"] == shown
+    assert index["results"][0]["dataset"]["name"] == f"my {shown}"
     assert index["results"][0]["metrics"][0]["value"] == accuracy
     # Every table keeps its columns, every section its place, and nothing but line ends controls a terminal.
     for heading in ("Facts", "Training"):

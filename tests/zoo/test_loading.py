@@ -99,6 +99,8 @@ def test_many_threads_load_at_once(folder, tiny, images, outputs):
         ("swrn-16-1-2.other", MissingWeightsError, r"load swrn-16-1-2\.cifar10"),
         ("swrn-16-1-3", UnknownNameError, "1 to 2 templates"),
         ("swrn_16_1_2", UnknownNameError, "did you mean swrn-16-1-2"),
+        ("swrn-16-1-" + "9" * 5000, UnknownNameError, "at most 100 characters"),
+        ("swrn-16-1-2." + "x" * 5000, MissingWeightsError, r"load swrn-16-1-2\.cifar10"),
         ("/nowhere/at/all", FileNotFoundError, r"record\.json"),
         ("hf://user", ValueError, "hf://user"),
     ],
