@@ -13,6 +13,7 @@ from recurzoo.families.arguments import read_arguments
 from recurzoo.families.channel_statistics import CIFAR10
 from recurzoo.families.deferring import deferred_weights
 from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.state_graph import stages_of
 from recurzoo.sharing import Initializer, Sharing, kernel_initializer
 
@@ -129,8 +130,8 @@ class ZooModel(keras.Model):
         super().__init__(inputs=graph["images"], outputs=x, name=name)
 
     @property
-    def stages(self) -> list[Stage]:
-        """The stages in order, those along the edges of a state graph included."""
+    def stages(self) -> list[Stage | SharedLayer]:
+        """What has banks, in order: stages, those along the edges of a state graph included, and shared layers."""
         return stages_of(self)
 
     @property

@@ -9,7 +9,8 @@ import keras
 
 from recurzoo.layers import Stage
 from recurzoo.layers.shared import SharedLayer
-from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, is_rebuilt, names_of, operations, rebuild
+from recurzoo.rewriting.graph import copy_operation, copy_state, is_rebuilt, names_of, operations, rebuild
+from recurzoo.sharing import KernelBank
 
 # For each layer that has banks, what becomes of each: a sharing and its bank's weights by their names, as a `Fold` has
 # them, or None to keep the bank.
@@ -40,13 +41,12 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
     Returns:
         A new, uncompiled model.
     """
+    layers = banked_layers(model)
     sharing = {
         name: tuple(
-            bank.sharing if replacement is None else replacement.sharing
-            for bank, replacement in zip(layer.banks, plan[name], strict=True)
+            old.sharing if new is None else new.sharing for old, new in zip(layers[name].banks, news, strict=True)
         )
-        for name, layer in banked_layers(model).items()
-        if name in plan
+        for name, news in plan.items()
     }
 
     def copy_with_sharing(operation: Any, name: str) -> Any:
@@ -58,23 +58,21 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
     else:
         rebuilt = model.with_architecture(sharing={**(model.architecture.get("sharing") or {}), **sharing})
         copies = [(layer, rebuilt.get_layer(layer.name)) for layer in model.layers]
-    values = {}
+    for layer, copy in copies:
+        if isinstance(layer, keras.Layer):
+            copy_state(layer, copy)
     for name, layer in banked_layers(rebuilt).items():
         for bank, replacement in zip(layer.banks, plan.get(name, ()), strict=False):
-            weights = {} if replacement is None else replacement._asdict()
-            values.update({id(getattr(bank, key)): value for key, value in weights.items() if key != "sharing"})
-    for layer, copy in copies:
-        if not isinstance(layer, keras.Layer):
-            continue
-        if not any(id(weight) in values for weight in copy.weights):
-            copy_state(layer, copy)
-            continue
-        if copy.trainable != layer.trainable:
-            copy.trainable = layer.trainable
-        before = {weight.path: weight for weight in layer.weights}
-        for weight in copy.weights:
-            weight.assign(values[id(weight)] if id(weight) in values else array_of(before[weight.path]))
+            if replacement is not None:
+                fill(bank, replacement)
     return rebuilt
+
+
+def fill(bank: KernelBank, replacement: Any) -> None:
+    """Give a bank the weights that a `Fold` or the like has for it."""
+    for name, value in replacement._asdict().items():
+        if name != "sharing" and value is not None:
+            getattr(bank, name).assign(value)
 
 
 def _serialized(sharings: tuple[Any, ...]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 from recurzoo.families.base import ZooModel
 from recurzoo.families.softened.network import Softened
 from recurzoo.layers import ChannelScale
+from recurzoo.sharing import KernelBank
 
 # Makes of an operation, and the name it has in the flat model, what is called in its place.
 Copy = Callable[[Any, str], Callable[..., Any]]
@@ -47,12 +48,17 @@ def names_of(model: keras.Model) -> dict[int, str]:
     """A name for each operation by its id: its own, or, where two nested models have the same, a numbered one."""
     names: dict[int, str] = {}
     for operation in operations(model):
-        name, number = operation.name, 1
-        while name in names.values():
-            number += 1
-            name = f"{operation.name}_{number}"
-        names[id(operation)] = name
+        names[id(operation)] = unused_name(operation.name, names.values())
     return names
+
+
+def unused_name(name: str, taken: Collection[str]) -> str:
+    """A name, numbered where it is taken."""
+    numbered, number = name, 1
+    while numbered in taken:
+        number += 1
+        numbered = f"{name}_{number}"
+    return numbered
 
 
 def rebuild(model: keras.Model, copy: Copy) -> tuple[keras.Model, list[tuple[Any, Any]]]:
@@ -117,16 +123,18 @@ def copy_operation(operation: Any, name: str, **changes: Any) -> Any:
 
 
 def copy_state(layer: keras.Layer, copy: keras.Layer) -> None:
-    """Give a built copy of a layer its weights, and what of it is trainable."""
+    """Give a built copy of a layer its weights, but for banks of another sharing, and what of it is trainable."""
     for source, target in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
+        # Not where it is so already: that would thaw what was frozen by itself.
+        if target.trainable != source.trainable:
+            target.trainable = source.trainable
+        if isinstance(source, KernelBank) and source.sharing != target.sharing:
+            continue
         store: dict[str, Any] = {}
         # As files do, and not by `set_weights`, after which some layers would not know what they have learned.
         source.save_own_variables(store)
         if store:
             target.load_own_variables({key: array_of(value) for key, value in store.items()})
-        # Not where it is so already: that would thaw what was frozen by itself.
-        if target.trainable != source.trainable:
-            target.trainable = source.trainable
         for old, new in zip(source._trainable_variables, target._trainable_variables, strict=True):
             if new.trainable != old.trainable:
                 new.trainable = old.trainable

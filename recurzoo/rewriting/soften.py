@@ -15,17 +15,10 @@ from recurzoo.families.softened.graph_config import check_graph
 from recurzoo.families.softened.network import Softened
 from recurzoo.layers.channels import BiasActivation
 from recurzoo.layers.shared import Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
-from recurzoo.rewriting.banks import banked_layers, replace_banks
+from recurzoo.rewriting.banks import banked_layers, fill, replace_banks
 from recurzoo.rewriting.graph import array_of, copy_operation, copy_state, is_rebuilt, rebuild
-from recurzoo.rewriting.softening_plan import (
-    Candidates,
-    SofteningReport,
-    Templates,
-    choose,
-    find_candidates,
-    kernel_regularizer,
-    report,
-)
+from recurzoo.rewriting.softening_groups import Owner, find_groups, kernel_part, kernels_of
+from recurzoo.rewriting.softening_plan import SofteningReport, Templates, choose
 from recurzoo.rewriting.templates import KernelGroup, Method
 from recurzoo.sharing import SoftSharing
 
@@ -38,32 +31,6 @@ class Mixes(NamedTuple):
     sharing: SoftSharing
     templates: np.ndarray
     coefficients: np.ndarray
-
-
-def plan_softening(
-    model: keras.Model,
-    templates: Templates | None = None,
-    budget: int | None = None,
-    exclude: Sequence[str] = (),
-    method: Method = "svd",
-    seed: int = 0,
-) -> SofteningReport:
-    """Say what `soften` would do, and how near the kernels would come to what they are, by the number of templates.
-
-    Args:
-        model, templates, budget, exclude, method, seed: as `soften` takes them; without templates and budget, the
-            groups alone are reported.
-
-    Returns:
-        A `SofteningReport`.
-
-    Raises:
-        ValueError: as `soften`.
-
-    Example:
-        >>> print(recurzoo.plan_softening(keras.applications.ResNet50(), templates=2))
-    """
-    return _plan(model, templates, budget, exclude, method, seed)[0]
 
 
 def soften(
@@ -107,26 +74,50 @@ def soften(
     """
     if templates is None and budget is None:
         raise ValueError("Softening needs templates=, a number of them, or budget=, of parameters. Received: neither")
-    plan, groups = _plan(model, templates, budget, exclude, method, seed)
-    chosen = {group.name: group.templates for group in plan.groups if group.templates is not None}
-    softened = {}
-    for group in groups:
-        if group.name in chosen:
-            kernels = group.kernels()
-            weights = KernelGroup(kernels, method, seed).soften(kernels, chosen[group.name])
-            softened[group.name] = (group, Mixes(SoftSharing(chosen[group.name]), *weights))
-    of_layers = {name: item for name, item in softened.items() if isinstance(item[0].owner, list)}
-    result = _with_softened_layers(model, of_layers) if of_layers else model
-    banks = {item[0].owner: item[1] for name, item in softened.items() if name not in of_layers}
-    if banks or not of_layers:
-        layers = banked_layers(model)
-        by_layer = {name: tuple(banks.get((name, i)) for i in range(len(layers[name].banks))) for name, _ in banks}
-        result = replace_banks(result, by_layer)
+    plan, owners = _plan(model, templates, budget, exclude, method, seed)
+    mixes = {}
+    for group in plan.groups:
+        if group.templates is not None:
+            kernels = kernels_of(owners[group.name])
+            weights = KernelGroup(kernels, method, seed).soften(kernels, group.templates)
+            mixes[group.name] = Mixes(SoftSharing(group.templates), *weights)
+    layers = {name: owner for name in mixes if isinstance(owner := owners[name], list)}
+    banks = {id(owners[name]): mixes[name] for name in mixes if name not in layers}
+    result = _with_shared_layers(model, layers, mixes) if layers else model
+    if banks or not layers:
+        plans = {name: [banks.get(id(bank)) for bank in layer.banks] for name, layer in banked_layers(model).items()}
+        result = replace_banks(result, {name: tuple(items) for name, items in plans.items() if any(items)})
     if not is_rebuilt(result):
         result = _by_number_of_templates(result)
     # Not as a plain attribute: Keras watches those for state to save.
     object.__setattr__(result, "soften_report", plan)
     return result
+
+
+def plan_softening(
+    model: keras.Model,
+    templates: Templates | None = None,
+    budget: int | None = None,
+    exclude: Sequence[str] = (),
+    method: Method = "svd",
+    seed: int = 0,
+) -> SofteningReport:
+    """Say what `soften` would do, and how near the kernels would come to what they are, by the number of templates.
+
+    Args:
+        model, templates, budget, exclude, method, seed: as `soften` takes them; without templates and budget, the
+            groups alone are reported.
+
+    Returns:
+        A `SofteningReport`.
+
+    Raises:
+        ValueError: as `soften`.
+
+    Example:
+        >>> print(recurzoo.plan_softening(keras.applications.ResNet50(), templates=2))
+    """
+    return _plan(model, templates, budget, exclude, method, seed)[0]
 
 
 def _plan(
@@ -136,103 +127,97 @@ def _plan(
     exclude: Sequence[str],
     method: Method,
     seed: int,
-) -> tuple[SofteningReport, list[Candidates]]:
+) -> tuple[SofteningReport, dict[str, Owner]]:
     if not isinstance(model, (keras.Function, keras.Sequential)) or not model.built:
         raise ValueError(
             "Softening takes a functional model, a sequential one that knows its input's shape, or a model of the zoo. "
             f"Received: a {type(model).__name__}{'' if getattr(model, 'built', True) else ' that is not built'}"
         )
-    exclude = [exclude] if isinstance(exclude, str) else exclude
-    groups, left_out = find_candidates(model, exclude)
+    owners, groups, left_out = find_groups(model, [exclude] if isinstance(exclude, str) else exclude, method, seed)
     if not groups:
         raise ValueError(
             "Softening needs two layers whose kernels have one shape and role. "
             f"Received: {model.name!r}, which has none{', but for those excluded' if exclude else ''}"
         )
-    errors = {group.name: KernelGroup(group.kernels(), method, seed).errors(group.most) for group in groups}
-    fixed = count_parameters(model) - sum(group.parameters for group in groups)
-    chosen = choose(groups, errors, templates, budget, fixed)
-    return report(groups, errors, left_out, chosen, method, fixed), groups
+    before = count_parameters(model)
+    fixed = before - sum(group.parameters_before for group in groups)
+    chosen = choose(groups, templates, budget, fixed)
+    report = SofteningReport(
+        method=method,
+        parameters_before=before,
+        parameters_after=fixed + sum(group.parameters_after for group in chosen),
+        groups=chosen,
+        left_out=left_out,
+    )
+    return report, owners
 
 
 def _by_number_of_templates(model: ZooModel) -> ZooModel:
     """The same network as its family names it, if it has as many templates everywhere."""
-    numbers = {
-        getattr(bank.sharing, "num_templates", None) for stage in model.stages for bank in stage.banks if bank.slots > 1
-    }
+
+    def sharings(model: ZooModel) -> list[Any]:
+        return [bank.sharing for stage in model.stages for bank in stage.banks if bank.slots > 1]
+
+    numbers = {getattr(sharing, "num_templates", None) for sharing in sharings(model)}
     if "num_templates" not in model.architecture or len(numbers) > 1 or None in numbers:
         return model
     named = model.with_architecture(num_templates=numbers.pop(), sharing={})
-    if [bank.sharing for stage in named.stages for bank in stage.banks] != [
-        bank.sharing for stage in model.stages for bank in stage.banks
-    ]:
+    if sharings(named) != sharings(model):
         return model
     for layer in model.layers:
         copy_state(layer, named.get_layer(layer.name))
     return named
 
 
-def _with_softened_layers(model: keras.Model, softened: Mapping[str, tuple[Candidates, Mixes]]) -> keras.Model:
+def _with_shared_layers(model: keras.Model, groups: Mapping[str, list[Any]], mixes: Mapping[str, Mixes]) -> keras.Model:
+    """Build a model anew with one layer for each group, called in the place of each of its members."""
     shared: dict[int, tuple[Any, int]] = {}
-    for name, (group, replacement) in softened.items():
-        layer = _shared_layer(name, group.owner, replacement.sharing)
-        shared.update({id(member): (layer, slot) for slot, member in enumerate(group.owner)})
-    rests = {}
+    for name, members in groups.items():
+        layer = _shared_layer(name, members, mixes[name].sharing)
+        shared.update({id(member): (layer, slot) for slot, member in enumerate(members)})
+    biases = []
 
     def copy(operation: Any, name: str) -> Any:
         if id(operation) not in shared:
             return copy_operation(operation, name)
         layer, slot = shared[id(operation)]
-        rest = rests[id(operation)] = _rest(operation, name)
+        rest = _rest(operation, name)
+        if operation.use_bias:
+            biases.append((operation, rest))
         return lambda x: rest(layer(x, slot=slot))
 
     result, copies = rebuild(model, copy)
     for operation, made in copies:
         if isinstance(made, keras.Layer):
             copy_state(operation, made)
-        elif id(operation) in rests and operation.bias is not None:
-            rests[id(operation)].bias.assign(array_of(operation.bias))
-    for name, (_, replacement) in softened.items():
-        bank = result.get_layer(name).bank
-        bank.templates.assign(replacement.templates)
-        bank.coefficients.assign(replacement.coefficients)
-    return _of_the_zoo(result)
-
-
-def _of_the_zoo(model: keras.Model) -> keras.Model:
-    """The same graph as a model of the zoo, if it has only layers that a checkpoint may have."""
+    for operation, rest in biases:
+        rest.bias.assign(array_of(operation.bias))
+    for name in groups:
+        fill(result.get_layer(name).bank, mixes[name])
     try:
-        check_graph(model.get_config())
+        check_graph(result.get_config())
     except ValueError:
-        return model
-    return Softened(model.input, model.output, name=model.name)
+        # It has layers that no checkpoint may have.
+        return result
+    return Softened(result.input, result.output, name=result.name)
 
 
 def _shared_layer(name: str, layers: Sequence[Any], sharing: SoftSharing) -> Any:
     first = layers[0]
-    arguments = {"name": name, "dtype": first.dtype_policy, "trainable": first.trainable}
-    regularizer = kernel_regularizer(first)
     fields = [field.name for field in dataclasses.fields(Placement)]
     dense = isinstance(first, keras.layers.Dense)
     slots = len(layers) if dense else [Placement(**{field: getattr(x, field) for field in fields}) for x in layers]
-    return SHARED[type(first).__name__](sharing, slots, tuple(first.kernel.shape), regularizer, **arguments)
+    shape, regularizer = tuple(first.kernel.shape), kernel_part(first, "regularizer")
+    arguments = {"name": name, "dtype": first.dtype_policy, "trainable": first.trainable}
+    return SHARED[type(first).__name__](sharing, slots, shape, regularizer, **arguments)
 
 
 def _rest(layer: Any, name: str) -> keras.Layer:
     """What of a layer follows its kernel, under its name."""
-    arguments = {
-        "name": name,
-        "dtype": layer.dtype_policy,
-        "trainable": layer.trainable,
-        "activity_regularizer": layer.activity_regularizer,
-    }
+    arguments = {"name": name, "dtype": layer.dtype_policy, "trainable": layer.trainable}
+    arguments["activity_regularizer"] = layer.activity_regularizer
     if not layer.use_bias:
         return keras.layers.Activation(layer.activation, **arguments)
-    return BiasActivation(
-        layer.activation,
-        axis=1 if getattr(layer, "data_format", None) == "channels_first" else -1,
-        bias_initializer=layer.bias_initializer,
-        bias_regularizer=layer.bias_regularizer,
-        bias_constraint=layer.bias_constraint,
-        **arguments,
-    )
+    axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+    parts = {part: getattr(layer, part) for part in ("bias_initializer", "bias_regularizer", "bias_constraint")}
+    return BiasActivation(layer.activation, axis, **parts, **arguments)

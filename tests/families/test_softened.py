@@ -1,4 +1,4 @@
-"""Softened networks as checkpoints: a graph of core Keras layers and ours, and nothing else, checked before it is built."""
+"""Softened networks as checkpoints: a graph of core Keras layers and ours alone, checked before it is built."""
 
 import copy
 import json
@@ -260,7 +260,9 @@ def test_any_value_replaced_is_a_network_or_a_sentence(number, config):
             break
         place = place[key]
     place[key] = value
+    sentence = "Received"
     try:
         assert isinstance(Softened.from_config(config), Softened)
     except ValueError as error:
-        assert "Received" in str(error)
+        sentence = str(error)
+    assert "Received" in sentence

@@ -55,10 +55,10 @@ def test_a_keras_file(tmp_path, rng):
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     np.testing.assert_allclose(outputs(opened, x), outputs(model, x), atol=1e-6)
     assert record.name == "mine"
-    with pytest.raises(FileNotFoundError, match="other.keras"):
+    with pytest.raises(FileNotFoundError, match=r"other\.keras"):
         open_model(tmp_path / "other.keras")
     (tmp_path / "text.keras").write_text("no archive")
-    with pytest.raises(ValueError, match="text.keras"):
+    with pytest.raises(ValueError, match=r"text\.keras"):
         open_model(tmp_path / "text.keras")
 
 
@@ -88,7 +88,7 @@ def test_a_failed_download_is_one_sentence(monkeypatch):
         raise Exception("URL fetch failure on https://somewhere: None --\n no route")
 
     monkeypatch.setitem(vars(keras.applications), "ResNet50", make)
-    with pytest.raises(OSError, match="URL fetch failure .* no route Received: 'ResNet50'"):
+    with pytest.raises(OSError, match=r"URL fetch failure .* no route Received: 'ResNet50'"):
         open_model("ResNet50")
 
 

@@ -11,7 +11,6 @@ from recurzoo.base.documents import one_line, shorten
 from recurzoo.families.base import ZooModel
 from recurzoo.families.deferring import deferred_weights
 from recurzoo.families.softened.graph_config import check_graph
-from recurzoo.layers.shared import SharedLayer
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -26,11 +25,6 @@ class Softened(ZooModel):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-
-    @property
-    def stages(self) -> list[Any]:
-        """The layers with banks, which are called at several nodes of the graph; they have no steps."""
-        return [layer for layer in self.layers if isinstance(layer, SharedLayer)]
 
     @property
     def architecture(self) -> dict[str, Any]:
