@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recurzoo.analysis.features import features
     from recurzoo.analysis.reading import trajectory
     from recurzoo.analysis.readouts import fit_readouts, with_readouts
+    from recurzoo.analysis.reproduction import reproduce
     from recurzoo.benchmarking import benchmark
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
@@ -64,6 +65,7 @@ __all__ = [
     "publish",
     "recipes",
     "reestimate_batch_norm",
+    "reproduce",
     "save",
     "sharing",
     "soften",
@@ -101,6 +103,7 @@ _MODULES = {
     "publish": "recurzoo.zoo.publishing",
     "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
+    "reproduce": "recurzoo.analysis.reproduction",
     "save": "recurzoo.zoo.saving",
     "soften": "recurzoo.zoo.deriving",
     "train": "recurzoo.training.run",

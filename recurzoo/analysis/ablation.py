@@ -60,6 +60,18 @@ class Ablation(Analysis):
             ]
         }
 
+    def findings(self) -> dict[str, float | None]:
+        found: dict[str, float | None] = {}
+        for one in self.curves:
+            known = [score for score in one.scores if score is not None]
+            if one.order == "single":
+                found[f"{one.stage} without its first step"] = one.scores[0]
+                found[f"{one.stage} without its last step"] = one.scores[-1]
+            elif known:
+                # Smooth and slow decay is a large area.
+                found[f"{one.stage}, mean over {one.order}"] = sum(known) / len(known)
+        return found
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         return {"": self._draw}
 

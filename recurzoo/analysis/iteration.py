@@ -120,6 +120,26 @@ class Iteration(Analysis):
             "unrolled": [unrolled.to_dict() for unrolled in self.unrolled],
         }
 
+    def findings(self) -> dict[str, float | None]:
+        series: dict[str, list[float | None]] = {
+            "cosine loss": [step.cosine_loss for step in self.steps],
+            "l2 ratio": [step.l2_ratio for step in self.steps],
+            f"{self.metric} without": list(self.dropped.values()),
+            f"{self.metric} read out after": [one.score for one in self.readings if one.group == "all"],
+        }
+        found: dict[str, float | None] = {}
+        for name, values in series.items():
+            known = [value for value in values if value is not None]
+            if known:
+                found |= {f"{name}, first step": known[0], f"{name}, last step": known[-1]}
+        for unrolled in self.unrolled:
+            if unrolled.further == self.unrolled[-1].further:
+                found[f"norm after {unrolled.further} further steps, scale {unrolled.scale:g}"] = unrolled.norm
+        ratios = [one.ratio for one in self.gradients if one.ratio is not None]
+        if ratios:
+            found["gradient ratio at initialization"] = sum(ratios) / len(ratios)
+        return found
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         found = {"": self._draw_steps}
         if self.readings:

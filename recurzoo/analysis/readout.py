@@ -102,6 +102,22 @@ class Readout(Analysis):
             ]
         return tables
 
+    def findings(self) -> dict[str, float | None]:
+        found: dict[str, float | None] = {}
+        for reading in self.readings:
+            if reading.input_until is None and abs(reading.time - self.trained) < 2:
+                away = ("one step early", "at the trained time", "one step late")[reading.time - self.trained + 1]
+                found[f"{self.metric} {away}, statistics {reading.statistics}"] = reading.score
+        for quantity in ("mean", "variance"):
+            rows = [np.abs(one.values[quantity]) for one in self.normalizations if quantity in one.values]
+            if rows:
+                found[f"{quantity} at the first step"] = float(np.mean([row[0].mean() for row in rows]))
+                found[f"{quantity} at the last step"] = float(np.mean([row[-1].mean() for row in rows]))
+                found[f"{quantity}: standard deviation over steps by that over channels"] = float(
+                    np.mean([row.std(axis=0).mean() / max(row.std(axis=1).mean(), 1e-30) for row in rows])
+                )
+        return found
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         return {"": self._draw} | ({"statistics": self._draw_statistics} if self.normalizations else {})
 

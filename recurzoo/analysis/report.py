@@ -39,6 +39,10 @@ class Analysis(Report):
         """What draws each figure into a Matplotlib `Figure`, by what its name ends with."""
         raise NotImplementedError
 
+    def findings(self) -> dict[str, float | None]:
+        """A few numbers that say what it shows, by their names; None is not finite, or not there."""
+        return {}
+
     @property
     def title(self) -> str:
         """What a table of it is called."""

@@ -80,6 +80,27 @@ class Similarity(Analysis):
             ]
         }
 
+    def findings(self) -> dict[str, float | None]:
+        last = [np.array(bank.matrices[-1]) for bank in self.banks]
+        found: dict[str, float | None] = {
+            f"similarity of layers {distance} apart": float(
+                np.mean(np.concatenate([matrix.diagonal(distance) for matrix in last]))
+            )
+            for distance in (1, 2)
+            if any(len(matrix) > distance for matrix in last)
+        }
+        found["layers that fold away"] = float(sum(len(bank.index) - max(bank.index) - 1 for bank in self.banks))
+        changes = [
+            [float(np.abs(np.subtract(one, other)).mean()) for one, other in pairwise(bank.matrices)]
+            for bank in self.banks
+            if len(bank.matrices) > 2
+        ]
+        if changes:
+            # Of the run, the last stretch shown is three quarters.
+            found["change of similarity in the early epochs"] = float(np.mean([sum(change[:-1]) for change in changes]))
+            found["change of similarity in the late epochs"] = float(np.mean([change[-1] for change in changes]))
+        return found
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         return {"": self._draw_matrices, "wiring": self._draw_wiring}
 

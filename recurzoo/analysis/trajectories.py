@@ -72,6 +72,13 @@ class Trajectories(Analysis):
         ]
         return {"": points, "numbers": numbers}
 
+    def findings(self) -> dict[str, float | None]:
+        found: dict[str, float | None] = {"drift": float(np.mean([track.drift for track in self.tracks]))}
+        for version in VERSIONS:
+            known = [smooth for track in self.tracks if (smooth := track.smoothness[version]) is not None]
+            found[f"smoothness, {version}"] = float(np.mean(known)) if known else None
+        return found
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         return {"": self._draw}
 

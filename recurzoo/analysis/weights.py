@@ -70,6 +70,9 @@ class Weights(Analysis):
         ]
         return {name: rows for name, rows in (("angles", angles), ("coefficients", coefficients)) if rows}
 
+    def findings(self) -> dict[str, float | None]:
+        return {f"largest angle at the end, {one.bank} (degrees)": max(one.degrees[-1]) for one in self.angles}
+
     def figures(self) -> dict[str, Callable[[Any], None]]:
         drawn = {"angles": self._draw_angles} if self.angles else {}
         return drawn | ({"coefficients": self._draw_coefficients} if self.coefficients else {})

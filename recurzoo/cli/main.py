@@ -31,6 +31,7 @@ from recurzoo.cli import (
     listing,
     publishing,
     recipes,
+    reproducing,
     results,
     training,
 )
@@ -62,6 +63,7 @@ COMMANDS = (
         analyzing.features_,
         "features rc-4-w16 --data digits --outputs 'cell_2/*' --out x.safetensors",
     ),
+    (STUDY, "reproduce", reproducing.reproduce_, "reproduce frnn-figure-5 --data tfds:cifar10"),
     (STUDY, "benchmark", benchmarking.benchmark_, "benchmark swrn-28-4-2 --against wrn-28-4 --batch 32"),
     (STUDY, "results", results.results_, "results"),
     (KEEP, "fetch", fetching.fetch_, "fetch hf://user/net --export onnx"),
