@@ -31,6 +31,12 @@ class Softened(ZooModel):
         """Nothing: the graph is all there is."""
         return {}
 
+    def with_architecture(self, **changes: Any) -> ZooModel:
+        """A new, untrained network of the same graph."""
+        if changes:
+            raise ValueError(f"A softened network is its graph, and has no arguments. Received: {sorted(changes)}")
+        return keras.models.clone_model(self)
+
     def get_config(self) -> dict[str, Any]:
         return super(ZooModel, self).get_config()
 
