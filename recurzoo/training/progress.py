@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from recurzoo.base.documents import format_csv, one_line
 from recurzoo.base.files import draft
@@ -58,7 +58,7 @@ class Progress:
         """Write all that was remembered as a safetensors file, epochs on the first axis; no file of nothing."""
         if self.sharing:
             with draft(path) as partial:
-                save_file({name: np.stack(arrays) for name, arrays in self.sharing.items()}, partial)
+                partial.write_bytes(save({name: np.stack(arrays) for name, arrays in self.sharing.items()}))
 
 
 def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
@@ -81,7 +81,8 @@ def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
         "precisions": progress.precisions,
     }
     with draft(path) as partial:
-        save_file(arrays, partial, metadata={"progress": json.dumps(notes)})
+        # Not by `save_file`, whose files only their owner may read.
+        partial.write_bytes(save(arrays, metadata={"progress": json.dumps(notes)}))
 
 
 def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Progress:
