@@ -98,12 +98,10 @@ class StepNormalization(keras.layers.Layer):
             self.gamma = self.add_weight(name="gamma", shape=affine, initializer=self.gamma_initializer, **wide)
             self.beta = self.add_weight(name="beta", shape=affine, initializer="zeros", **wide)
         if statistics:
-            self.moving_mean = self.add_weight(
-                name="moving_mean", shape=statistics, initializer="zeros", trainable=False, **wide
-            )
-            self.moving_variance = self.add_weight(
-                name="moving_variance", shape=statistics, initializer="ones", trainable=False, **wide
-            )
+            # Replicas measure the same statistics, those of the whole batch, and keep those of the first.
+            kept = {**wide, "trainable": False, "aggregation": "only_first_replica"}
+            self.moving_mean = self.add_weight(name="moving_mean", shape=statistics, initializer="zeros", **kept)
+            self.moving_variance = self.add_weight(name="moving_variance", shape=statistics, initializer="ones", **kept)
         self.built = True
 
     def call(self, x: Any, step: Any = 0, training: bool | None = None) -> Any:

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.catalog.settings import Adam, Cosine, Linear, Muon, Schedule, Steps
+from recurzoo.training.strategy import WholeBatchClipping
 
 
 @keras.saving.register_keras_serializable("recurzoo")
-class CoupledSGD(keras.optimizers.SGD):
+class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
     """SGD with momentum and weight decay as in PyTorch: `g += decay * w`, then `v = momentum * v + g`.
 
     Keras' own `SGD(weight_decay=...)` decays the weights outside the momentum, which at momentum 0.9 is about ten times
@@ -52,7 +53,7 @@ class CoupledSGD(keras.optimizers.SGD):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype)
+        gradient = self.clip(ops.cast(gradient, variable.dtype))
         index = self._get_variable_index(variable)
         name = self._names[index]
         if self.coupled_decay and name not in self.exclude:
@@ -101,6 +102,14 @@ class OrthogonalSGD(CoupledSGD):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_ratio": self.kernel_ratio}
+
+
+@keras.saving.register_keras_serializable("recurzoo")
+class ClippedAdam(WholeBatchClipping, keras.optimizers.Adam):
+    """Adam that clips the gradients of the whole batch."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(self.clip(gradient), variable, learning_rate)
 
 
 def _as_matrices(kernel: Any) -> tuple[int, int, int]:
@@ -173,7 +182,7 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     settings = recipe.optimizer
     rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch)
     if isinstance(settings, Adam):
-        return keras.optimizers.Adam(rate, clipvalue=settings.clip_value)
+        return ClippedAdam(rate, clipvalue=settings.clip_value)
     common: dict[str, Any] = {
         "momentum": settings.momentum,
         "nesterov": settings.nesterov,

@@ -22,11 +22,11 @@ class WeightAverage(keras.layers.Layer):
         super().__init__(**kwargs)
         # A list in a tuple: what is followed is not owned.
         self._followed = (floating_variables(model),)
-        self.decay = self.add_weight(name="decay", shape=(), initializer="zeros", trainable=False, autocast=False)
+        # Replicas have equal weights, and so equal averages: those of the first are all's.
+        kept = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}
+        self.decay = self.add_weight(name="decay", shape=(), initializer="zeros", **kept)
         self.averages = [
-            self.add_weight(
-                name=f"average_{number}", shape=weight.shape, dtype=weight.dtype, trainable=False, autocast=False
-            )
+            self.add_weight(name=f"average_{number}", shape=weight.shape, dtype=weight.dtype, **kept)
             for number, weight in enumerate(self._followed[0])
         ]
         self.built = True
@@ -41,8 +41,10 @@ class WeightAverage(keras.layers.Layer):
         """Give another model of the same architecture the averaged weights, those of the last step included."""
         weights = zip(self.averages, self._followed[0], floating_variables(model), strict=True)
         for average, followed, weight in weights:
+            # As arrays, which fit the other model's devices, whatever they are.
+            averaged, last = ops.convert_to_numpy(average), ops.convert_to_numpy(followed)
             # `update` runs before each step, and did not see the last one.
-            weight.assign(followed + ops.cast(self.decay, average.dtype) * (average - followed))
+            weight.assign(last + ops.convert_to_numpy(self.decay).astype(averaged.dtype) * (averaged - last))
 
 
 def floating_variables(model: keras.Model) -> list[Any]:
