@@ -251,7 +251,7 @@ def _run_epoch(
     _show(trainer, shown)
     row = {
         "epoch": epoch + 1,
-        "learning_rate": float(trainer.optimizer.learning_rate),
+        "learning_rate": float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
         **({"image_size": trainer.images.shown[0]} if recipe.progressive.sizes else {}),
         **{f"train_{name}": value for name, value in trained.items()},
         **(task.columns(shown, epoch, recipe.log_examples) if trainer.strategy.chief else {}),
@@ -279,7 +279,7 @@ def _warn_of_divergence(progress: Progress, recipe: Recipe) -> None:
 
 def _show(trainer: Trainer, shown: ZooModel) -> None:
     """Give the shown network the weights that count: their average where one is being taken."""
-    if trainer.average is not None and float(trainer.average.decay) > 0:
+    if trainer.average is not None and keras.ops.convert_to_numpy(trainer.average.decay) > 0:
         trainer.average.copy_to(shown)
     else:
         shown.set_weights(trainer.network.get_weights())

@@ -108,6 +108,7 @@ class TensorFlowStrategy(Strategy):
         self.worker = worker
         self.workers = workers
         self.replicas = strategy.num_replicas_in_sync
+        self._add: Any = None
 
     def scope(self) -> AbstractContextManager[Any]:
         return self.strategy.scope()
@@ -127,15 +128,19 @@ class TensorFlowStrategy(Strategy):
         """The sum of all workers' int32 numbers."""
         import tensorflow as tf
 
-        @tf.function
-        def add(numbers: Any) -> Any:
-            context = tf.distribute.get_replica_context()
-            # Once a worker, not once a device of it.
-            first = context.replica_id_in_sync_group % (self.replicas // self.workers) == 0
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(first, numbers, tf.zeros_like(numbers)))
+        if self._add is None:
 
-        sums = self.strategy.run(add, (tf.constant(numbers),))
-        return np.asarray(self.strategy.experimental_local_results(sums)[0].numpy())
+            def add(numbers: Any) -> Any:
+                context = tf.distribute.get_replica_context()
+                # Once a worker, not once a device of it.
+                first = context.replica_id_in_sync_group % (self.replicas // self.workers) == 0
+                return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(first, numbers, tf.zeros_like(numbers)))
+
+            self._add = tf.function(
+                lambda numbers: self.strategy.run(add, (numbers,)),
+                input_signature=[tf.TensorSpec([None], "int32")],
+            )
+        return np.asarray(self.strategy.experimental_local_results(self._add(numbers))[0].numpy())
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -148,6 +153,12 @@ class TensorFlowStrategy(Strategy):
         except lost as error:
             if self.workers == 1:
                 raise
+            if "joining a group" in error.message:
+                raise ValueError(
+                    "All workers name the same workers in TF_CONFIG, and have equal numbers of devices. "
+                    f"Received: {self.replicas // self.workers} devices on each of {self.workers} workers here, and "
+                    "others elsewhere"
+                ) from None
             raise ConnectionError(
                 "Another worker has ended or cannot be reached; start all of them again with --resume. "
                 f"Received: {shorten(error.message, 200)}"
@@ -292,7 +303,7 @@ def agree(strategy: Strategy, facts: Mapping[str, Any]) -> None:
     """
     if strategy.workers == 1:
         return
-    facts = json.loads(json.dumps(facts, default=str))
+    facts = _dotted(json.loads(json.dumps(facts, default=str)))
     wanted = json.loads(strategy.share(json.dumps(facts).encode()))
     different = [name for name in wanted | facts if wanted.get(name) != facts.get(name)]
     found = "; ".join(
@@ -304,3 +315,10 @@ def agree(strategy: Strategy, facts: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"Workers train together only where they are alike. Received: on worker {worker}, {problem}"
             )
+
+
+def _dotted(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, fact in facts.items():
+        found |= _dotted(fact, f"{prefix}{name}.") if isinstance(fact, Mapping) else {f"{prefix}{name}": fact}
+    return found

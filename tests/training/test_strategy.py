@@ -1,10 +1,13 @@
 """Runs spread over devices and processes: the same training as on one device, and nothing but one chief's files."""
 
+import contextlib
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
-from recurzoo.training.strategy import Strategy
+from recurzoo.training.strategy import Strategy, find_strategy
 from tests.support.replicas import CASES, STEPS, finish, start, start_workers, train_case
 
 SCRIPT = "tests.support.replicas"
@@ -73,3 +76,70 @@ def test_two_devices_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
     found = np.load(tmp_path / "two.npz")
     for case in cases:
         assert_same_training(found, on_one_device(case, "jax"), case, copies=2, replicas=2, workers=1)
+
+
+@pytest.mark.tensorflow
+def test_keras_still_needs_its_mends():
+    """Where one of these fails, a mend in `recurzoo.training.strategy` can go."""
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import trainer as keras_trainer
+    from tensorflow.python.distribute.values import PerReplica
+
+    class Recorder(tf.distribute.MultiWorkerMirroredStrategy):
+        """Two workers that are not there."""
+
+        extended = SimpleNamespace(_in_multi_worker_mode=lambda: True)
+
+        def __init__(self):
+            self.reduced = []
+
+        def scope(self):
+            return contextlib.nullcontext()
+
+        def reduce(self, reduce_op, value, axis=None):
+            self.reduced.append((value, axis))
+
+    # Keras issue 20585: the first axis of a scalar, and the mean of a tuple.
+    recorder, scalar = Recorder(), tf.constant(1.0)
+    keras_trainer.reduce_per_replica(scalar, recorder, "auto")
+    assert recorder.reduced == [(scalar, 0)]
+    recorder = Recorder()
+    batch = (PerReplica([tf.constant([1]), tf.constant([2])]),)
+    model = SimpleNamespace(
+        _distribute_strategy=recorder, distribute_strategy=recorder, _symbolic_build=lambda data_batch: None
+    )
+    keras_trainer.TensorFlowTrainer._maybe_symbolic_build(model, iterator=[(0, 0, iter([batch]))])
+    assert recorder.reduced == [(batch, None)]
+
+    # Gradients are clipped before those of other replicas are added.
+    optimizer, done = keras.optimizers.SGD(clipvalue=1.0), []
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    clip, add = optimizer._clip_gradients, optimizer._all_reduce_sum_gradients
+    optimizer._clip_gradients = lambda gradients: done.append("clip") or clip(gradients)
+    optimizer._all_reduce_sum_gradients = lambda pairs: done.append("add") or add(pairs)
+    optimizer.apply([tf.constant([3.0])], [variable])
+    assert done == ["clip", "add"]
+
+
+@pytest.mark.parametrize("word", ["all", "", "mirrored "])
+def test_words_that_name_no_strategy(word):
+    with pytest.raises(ValueError, match="Received"):
+        find_strategy(word)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "config",
+    ["", "[]", '{"cluster": {}}', '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'],
+)
+def test_clusters_that_are_none(monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match="TF_CONFIG"):
+        find_strategy("multiworker")
+
+
+def test_one_device_has_no_strategy():
+    strategy = find_strategy("auto")
+    assert (strategy.kind, strategy.replicas, strategy.chief) == ("none", 1, True)
+    assert strategy.share(b"mine") == b"mine"
