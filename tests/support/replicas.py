@@ -18,6 +18,8 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent.parent
 STEPS, BATCH = 20, 8
+# No recipe's: a network of the zoo that a user trains.
+STOCK = "stock"
 SGD = {"learning_rate": 0.05, "weight_decay": 5e-4}
 # Each with another half of what a recipe can say of optimizing.
 CASES: dict[str, dict[str, Any]] = {
@@ -71,12 +73,44 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     for epoch in range(2):
         train_epoch(trainer, recipe, targets, epoch, [watch, *make_pull_callbacks(recipe, network)])
     copies = [copies_of(weight.value) for weight in trainer.state]
-    apart = max(abs(copy - first).max() for first, *others in copies for copy in others) if len(copies[0]) > 1 else 0
     if trainer.average is not None:
         trainer.average.copy_to(network)
-    found = {f"{case}/{weight.path}": keras.ops.convert_to_numpy(weight) for weight in network.weights}
-    counts = np.array([len(copies[0]), strategy.replicas, strategy.workers])
-    return {**found, f"{case}/losses": np.array(losses), f"{case}/apart": np.array(apart), f"{case}/copies": counts}
+    return describe(case, network, losses, copies, strategy)
+
+
+def describe(
+    case: str, network: Any, losses: list[float], copies: list[list[np.ndarray]], strategy: Any
+) -> dict[str, np.ndarray]:
+    """What is compared: losses, weights, how many copies there are of them, and how far these lie apart."""
+    import keras
+
+    apart = max((abs(copy - first).max() for first, *others in copies for copy in others), default=0)
+    return {
+        **{f"{case}/{weight.path}": keras.ops.convert_to_numpy(weight) for weight in network.weights},
+        f"{case}/losses": np.array(losses),
+        f"{case}/apart": np.array(apart),
+        f"{case}/copies": np.array([len(copies[0]), strategy.replicas, strategy.workers]),
+    }
+
+
+def fit_as_users_do(strategy: Any) -> dict[str, np.ndarray]:
+    """Losses and weights of a network of the zoo after two epochs of Keras' own `fit`."""
+    import keras
+
+    import recurzoo
+
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (STEPS * BATCH // 2, 8, 8, 3)).astype("uint8"), rng.integers(0, 5, 80)
+    keras.utils.set_random_seed(0)
+    losses: list[float] = []
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: losses.append(float(logs["loss"])))
+    with strategy.scope():
+        network = recurzoo.create("rc-1-w4", num_classes=5, input_shape=(8, 8, 3))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile(keras.optimizers.SGD(0.05), loss, metrics=["accuracy"], jit_compile=False)
+        network.fit(images, labels, batch_size=BATCH, epochs=2, shuffle=False, verbose=0, callbacks=[watch])
+    copies = [copies_of(weight.value) for weight in network.weights]
+    return describe(STOCK, network, losses, copies, strategy)
 
 
 def copies_of(value: Any) -> list[np.ndarray]:
@@ -135,8 +169,8 @@ def main(word: str, file: str, *cases: str) -> None:
 
     strategy = find_strategy(word)
     found: dict[str, np.ndarray] = {}
-    for case in cases or CASES:
-        found |= train_case(case, strategy)
+    for case in cases or (*CASES, STOCK):
+        found |= train_case(case, strategy) if case in CASES else fit_as_users_do(strategy)
     np.savez(file, **found)
 
 

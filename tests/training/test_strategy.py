@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 
 from recurzoo.training.strategy import Strategy, find_strategy
-from tests.support.replicas import CASES, STEPS, finish, start, start_workers, train_case
+from tests.support.replicas import (
+    CASES,
+    STEPS,
+    STOCK,
+    finish,
+    fit_as_users_do,
+    start,
+    start_workers,
+    train_case,
+)
 
 SCRIPT = "tests.support.replicas"
-FAST = ("rc", "adam")
-SLOW = tuple(case for case in CASES if case not in FAST)
+ALL = (*CASES, STOCK)
+FAST = ("rc", STOCK)
+SLOW = tuple(case for case in ALL if case not in FAST)
 TWO_HOSTS = "--xla_force_host_platform_device_count=2"
 
 
@@ -24,7 +34,7 @@ def on_one_device(tmp_path_factory):
     def train(case, backend="tensorflow"):
         if (case, backend) not in found:
             if backend == keras.backend.backend():
-                found[case, backend] = train_case(case, Strategy())
+                found[case, backend] = train_case(case, Strategy()) if case in CASES else fit_as_users_do(Strategy())
             else:
                 file = tmp_path_factory.mktemp(case) / "one.npz"
                 succeed(start(SCRIPT, "none", file, case, KERAS_BACKEND=backend))
@@ -65,11 +75,11 @@ def test_two_processes_learn_what_one_does(tmp_path, on_one_device):
     succeed(*start_workers(SCRIPT, "multiworker", tmp_path / "{worker}.npz"))
     for worker in (0, 1):
         found = np.load(tmp_path / f"{worker}.npz")
-        for case in CASES:
+        for case in ALL:
             assert_same_training(found, on_one_device(case), case, copies=1, replicas=2, workers=2)
 
 
-@pytest.mark.parametrize("cases", [("rc",), pytest.param(tuple(CASES), marks=pytest.mark.slow)], ids=["fast", "slow"])
+@pytest.mark.parametrize("cases", [("rc",), pytest.param(ALL, marks=pytest.mark.slow)], ids=["fast", "slow"])
 def test_two_devices_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
     pytest.importorskip("jax")
     succeed(start(SCRIPT, "mirrored", tmp_path / "two.npz", *cases, KERAS_BACKEND="jax", XLA_FLAGS=TWO_HOSTS))
