@@ -125,8 +125,7 @@ class StepNormalization(keras.layers.Layer):
             if self.observer is not None:
                 self.observer(step, mean, variance)
             else:
-                self._learn(self.moving_mean, step, mean)
-                self._learn(self.moving_variance, step, variance)
+                self.learn(step, mean, variance)
             return normalized
         # One multiply and one add.
         scale = gamma * ops.rsqrt(row_at(self.moving_variance, self.statistics_rows, step) + self.epsilon)
@@ -135,6 +134,11 @@ class StepNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+    def learn(self, step: int, mean: Any, variance: Any) -> None:
+        """Move the statistics of a step towards those of a batch."""
+        self._learn(self.moving_mean, step, mean)
+        self._learn(self.moving_variance, step, variance)
 
     def _learn(self, moving: keras.Variable, step: Any, value: Any) -> None:
         row = self.statistics_rows[min(step, self.steps - 1)]

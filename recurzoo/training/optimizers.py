@@ -144,19 +144,27 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
         peak: float, the highest rate.
         schedule: a `Schedule`, or the dictionary of one.
         epochs: int, of the whole run.
-        steps_per_epoch: int.
+        steps_per_epoch: int, updates of the weights.
+        accumulate: int, batches an update.
     """
 
     def __init__(
-        self, peak: float, schedule: Steps | Linear | Cosine | dict[str, Any], epochs: int, steps_per_epoch: int
+        self,
+        peak: float,
+        schedule: Steps | Linear | Cosine | dict[str, Any],
+        epochs: int,
+        steps_per_epoch: int,
+        accumulate: int = 1,
     ):
         self.peak = peak
         self.schedule = TypeAdapter(Schedule).validate_python(schedule)
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
+        self.accumulate = accumulate
 
     def __call__(self, step: Any) -> Any:
-        step = ops.cast(step, "float32")
+        # Keras counts batches.
+        step = ops.cast(step if self.accumulate == 1 else step // self.accumulate, "float32")
         if isinstance(self.schedule, Steps):
             # A start after the run's end, so that there is a list to compare with also where the rate never steps.
             starts = [epoch * self.steps_per_epoch for epoch in (*self.schedule.epochs, self.epochs + 1)]
@@ -174,16 +182,19 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
             "schedule": self.schedule.model_dump(),
             "epochs": self.epochs,
             "steps_per_epoch": self.steps_per_epoch,
+            "accumulate": self.accumulate,
         }
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe."""
     settings = recipe.optimizer
-    rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch)
+    rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch, recipe.accumulate)
+    parts = {"gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None}
     if isinstance(settings, Adam):
-        return ClippedAdam(rate, clipvalue=settings.clip_value)
+        return ClippedAdam(rate, clipvalue=settings.clip_value, **parts)
     common: dict[str, Any] = {
+        **parts,
         "momentum": settings.momentum,
         "nesterov": settings.nesterov,
         "coupled_decay": settings.weight_decay,

@@ -33,8 +33,8 @@ class Strategy:
         >>> strategy = find_strategy("mirrored")
         >>> with strategy.scope():
         ...     model = recurzoo.create("rc-4-w16")
-        ...     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
-        ...     model.fit(images, labels)
+        ...     model.compile("sgd", "mse", jit_compile=False)
+        ...     model.fit(images, targets)
     """
 
     kind = "none"
@@ -59,6 +59,13 @@ class Strategy:
     def scope_of_data(self) -> AbstractContextManager[Any]:
         """Where what all replicas only read is made."""
         return contextlib.nullcontext()
+
+    def check_accumulation(self) -> None:
+        """Refuse to accumulate gradients where Keras cannot.
+
+        Raises:
+            ValueError: if it cannot.
+        """
 
     def share(self, content: bytes, worker: int = 0) -> bytes:
         """Give all workers what one of them has; all must call this together.
@@ -112,6 +119,13 @@ class TensorFlowStrategy(Strategy):
 
     def scope(self) -> AbstractContextManager[Any]:
         return self.strategy.scope()
+
+    def check_accumulation(self) -> None:
+        # Keras issue 20582: it adds up the replicas' gradients under a condition, which TensorFlow refuses.
+        raise ValueError(
+            "On TensorFlow gradients are accumulated on one device alone; train smaller batches, on more replicas or "
+            f"with remat, or take JAX. Received: accumulate with strategy={self.kind!r}"
+        )
 
     def share(self, content: bytes, worker: int = 0) -> bytes:
         if self.workers == 1:

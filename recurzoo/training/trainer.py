@@ -10,6 +10,8 @@ import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.data.augmentation import COLUMNS, AugmentedImages
+from recurzoo.layers import Stage
+from recurzoo.layers.rematerialization import check_rematerializable
 from recurzoo.training.optimizers import make_optimizer
 from recurzoo.training.strategy import Strategy
 from recurzoo.training.weight_average import WeightAverage
@@ -78,15 +80,23 @@ def make_trainer(
         ValueError: if replicas cannot have equal parts of a batch.
     """
     strategy = strategy or Strategy()
-    if recipe.batch_size % strategy.replicas:
+    if recipe.batch_size % (strategy.replicas * recipe.accumulate):
         raise ValueError(
-            "Each replica has an equal part of a batch; choose another batch_size. "
-            f"Received: batch_size={recipe.batch_size} on {strategy.replicas} replicas"
+            "Each replica has an equal part of a batch, or of each of the parts that it is accumulated from; choose "
+            f"another batch_size. Received: batch_size={recipe.batch_size}, accumulate={recipe.accumulate} on "
+            f"{strategy.replicas} replicas"
         )
+    if recipe.accumulate > 1:
+        strategy.check_accumulation()
+    for layer in network._flatten_layers():
+        if isinstance(layer, Stage):
+            if recipe.remat:
+                check_rematerializable(layer)
+            layer.remat = recipe.remat
     with strategy.scope_of_data():
         held = AugmentedImages(images, recipe.augmentation, fill, recipe.progressive)
     with strategy.scope():
-        trainer = Trainer(network, held, WeightAverage(network) if recipe.average.last else None)
+        trainer = Trainer(network, held, WeightAverage(network, recipe.accumulate) if recipe.average.last else None)
         trainer.compile(
             make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
             loss,
@@ -125,7 +135,7 @@ def train_epoch(
         history = trainer.fit(
             trainer.images.draw(order, whole, recipe.seed),
             targets[order],
-            batch_size=recipe.batch_size,
+            batch_size=recipe.batch_size // recipe.accumulate,
             # So that callbacks are told the epoch of the run.
             initial_epoch=epoch,
             epochs=epoch + 1,
