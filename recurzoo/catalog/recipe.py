@@ -50,6 +50,10 @@ class Recipe(FrozenModel):
             all. Together, consecutive epochs pass over all images.
         log_examples: how many test images the log's figures are of; None for all.
         batch_size: images a step.
+        accumulate: how many parts a batch is computed in, one after the other, where the memory does not hold all of
+            it. Normalizations see each part by itself.
+        remat: whether each step keeps only its input and is computed again for the gradients: a third more time, for
+            memory that hardly grows with the steps.
         seed: of initialisation, order, augmentation and dropout.
         precision: `"float32"`, `"mixed_bfloat16"`, or `"auto"`: bfloat16 where the machine computes in it, chosen
             anew at each start of a run. Its state is float32 in any case.
@@ -76,6 +80,8 @@ class Recipe(FrozenModel):
     epoch_examples: Annotated[int, Field(gt=0)] | None = None
     log_examples: Annotated[int, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(gt=0)] = 128
+    accumulate: Annotated[int, Field(gt=0)] = 1
+    remat: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     label_smoothing: Fraction = 0.0

@@ -156,6 +156,7 @@ class Record(FrozenModel):
         training_seconds: over all sessions.
         epochs: trained.
         precisions: how many of the epochs were computed in which precision.
+        strategies: how many of the epochs were trained by which strategy, on how many replicas.
         scores: all that was measured.
         license: of the weights.
         files: bytes and digest of each file; `save` measures them.
@@ -175,6 +176,7 @@ class Record(FrozenModel):
     training_seconds: Annotated[float, Field(ge=0)] | None = None
     epochs: Count | None = None
     precisions: Annotated[dict[Name, Count], Field(max_length=10)] = {}
+    strategies: Annotated[dict[Name, Count], Field(max_length=100)] = {}
     scores: Annotated[tuple[Score, ...], Field(max_length=10_000), FailFast()] = ()
     license: Words | None = None
     files: Annotated[dict[Name, StoredFile], Field(max_length=100)] = {}

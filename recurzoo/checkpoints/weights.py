@@ -61,13 +61,14 @@ def write_weights(model: keras.Model, path: Path, architecture: str) -> None:
         >>> write_weights(model, Path("model.safetensors"), "swrn-22-1-2")
         >>> safetensors.numpy.load_file("model.safetensors")["stage_1/bank/templates"].shape
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     paths = [variable.path for variable in model.weights]
     if twice := sorted({path for path in paths if paths.count(path) > 1}):
         raise ValueError(f"Each weight needs a path of its own; name the layers. Received: {', '.join(twice)}")
     # The library writes several entries of metadata in any order; with one, equal weights make equal files.
-    save_file({v.path: _stored_form(v) for v in model.weights}, path, metadata={"architecture": architecture})
+    # Not by its `save_file`, whose files only their owner may read.
+    path.write_bytes(save({v.path: _stored_form(v) for v in model.weights}, metadata={"architecture": architecture}))
 
 
 def _stored_form(variable: keras.Variable) -> np.ndarray:

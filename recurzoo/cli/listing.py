@@ -8,7 +8,7 @@ import typer
 
 from recurzoo.base.records import Report
 from recurzoo.cli.options import Json, Name
-from recurzoo.zoo.listing import describe_models, info
+from recurzoo.zoo.listing import describe_models, describe_outputs, info
 
 
 def list_(
@@ -22,6 +22,12 @@ def list_(
     return describe_models(pattern, pretrained or None)
 
 
-def info_(name: Name, json: Json = False) -> Report:
+def info_(
+    name: Name,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="List the states inside, by the names that --outputs and outputs= take.")
+    ] = False,
+    json: Json = False,
+) -> Report:
     """Tell what is known of an architecture or a checkpoint."""
-    return info(name)
+    return describe_outputs(name) if outputs else info(name)

@@ -22,6 +22,9 @@ def train_(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in this folder stopped.")] = False,
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="auto|mirrored|multiworker|none", help="Devices to train on.")
+    ] = "auto",
     json: Json = False,
 ) -> Report:
     """Train a recipe and write a checkpoint."""
@@ -33,4 +36,4 @@ def train_(
     from recurzoo.training.run import train
 
     with ProgressBar(settings.epochs) as bar:
-        return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback])
+        return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback], strategy=strategy)

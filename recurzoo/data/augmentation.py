@@ -135,12 +135,20 @@ class AugmentedImages(keras.layers.Layer):
         columns = ops.where(mirrored == 1, width - 1 - columns, columns)
         rows, columns = ops.clip(rows, 0, height - 1), ops.clip(columns, 0, width - 1)
         address = (index * height + rows)[:, :, None] * width + columns[:, None, :]
-        images = ops.cast(ops.take(ops.convert_to_tensor(self.pixels), address, axis=0), "float32")
+        images = ops.cast(self._fetch(address), "float32")
         # The border a crop reaches over is zero in raw pixels.
         images = images * ops.cast(inside, "float32")[..., None]
         if self.window != self.shown:
             images = ops.image.resize(images, self.shown, antialias=True, data_format="channels_last")
         return self._cut_out(images, hole_row, hole_column) if self.augmentation.cutout else images
+
+    def _fetch(self, address: Any) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            return ops.take(ops.convert_to_tensor(self.pixels), address, axis=0)
+        import tensorflow as tf
+
+        # From the variable, where it lies: replicas on other devices would first copy all of its tensor to themselves.
+        return tf.gather(self.pixels.value, address)
 
     def _cut_out(self, images: Any, row: Any, column: Any) -> Any:
         # The centre is uniform over all pixels and the square clipped at the border (DeVries & Taylor, 2017).

@@ -55,6 +55,8 @@ def load(path: Path) -> Runtime:
     """Load a file into ONNX Runtime on the CPU."""
     import onnxruntime
 
+    # Where its build tells its maker of each session, it looks up a host for that.
+    onnxruntime.disable_telemetry_events()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(images: np.ndarray) -> np.ndarray:

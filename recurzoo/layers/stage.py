@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from recurzoo.layers.blocks import Block
+from recurzoo.layers.rematerialization import rematerialize
 from recurzoo.layers.shortcut import Shortcut, make_shortcut
 from recurzoo.layers.step import Kernels, Step
 from recurzoo.layers.step_normalization import Normalization, StepNormalization
@@ -41,6 +42,9 @@ class Stage(keras.layers.Layer):
         gamma_initializer: initializer of the normalisations' scales.
         kernel_initializer: how kernels start, `"he_normal"` or `"pytorch"`, see `recurzoo.sharing.kernel_initializer`.
         unroll: bool. If False, repeated steps run as a real loop when not training; results are equal.
+
+    Attributes:
+        remat: bool, whether training keeps only the input of each step and computes it again for the gradients.
 
     Input shape:
         `(batch, height, width, input channels)`.
@@ -94,6 +98,7 @@ class Stage(keras.layers.Layer):
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.kernel_initializer: Initializer = kernel_initializer
         self.unroll = unroll
+        self.remat = False
 
     @property
     def before(self) -> dict[int, keras.layers.Layer]:
@@ -307,7 +312,11 @@ class Stage(keras.layers.Layer):
         self, x: Any, step: Any, kernels: Kernels, training: bool | None = None, extra_scale: float | None = None
     ) -> Any:
         """Run one step by itself: an int, or an int tensor inside a loop."""
-        return self.block.apply(x, Step(self, step, kernels, training, extra_scale))
+
+        def run(x: Any, kernels: Kernels) -> Any:
+            return self.block.apply(x, Step(self, step, kernels, training, extra_scale))
+
+        return rematerialize(self, run, x, kernels) if self.remat and training else run(x, kernels)
 
     def _run_loop(self, x: Any, loop: Loop, extra_scale: float | None) -> Any:
         starts = [loop.start + offset for offset in range(loop.period)]

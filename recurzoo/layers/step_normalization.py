@@ -98,12 +98,10 @@ class StepNormalization(keras.layers.Layer):
             self.gamma = self.add_weight(name="gamma", shape=affine, initializer=self.gamma_initializer, **wide)
             self.beta = self.add_weight(name="beta", shape=affine, initializer="zeros", **wide)
         if statistics:
-            self.moving_mean = self.add_weight(
-                name="moving_mean", shape=statistics, initializer="zeros", trainable=False, **wide
-            )
-            self.moving_variance = self.add_weight(
-                name="moving_variance", shape=statistics, initializer="ones", trainable=False, **wide
-            )
+            # Replicas measure the same statistics, those of the whole batch, and keep those of the first.
+            kept = {**wide, "trainable": False, "aggregation": "only_first_replica"}
+            self.moving_mean = self.add_weight(name="moving_mean", shape=statistics, initializer="zeros", **kept)
+            self.moving_variance = self.add_weight(name="moving_variance", shape=statistics, initializer="ones", **kept)
         self.built = True
 
     def call(self, x: Any, step: Any = 0, training: bool | None = None) -> Any:
@@ -127,8 +125,7 @@ class StepNormalization(keras.layers.Layer):
             if self.observer is not None:
                 self.observer(step, mean, variance)
             else:
-                self._learn(self.moving_mean, step, mean)
-                self._learn(self.moving_variance, step, variance)
+                self.learn(step, mean, variance)
             return normalized
         # One multiply and one add.
         scale = gamma * ops.rsqrt(row_at(self.moving_variance, self.statistics_rows, step) + self.epsilon)
@@ -137,6 +134,11 @@ class StepNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+    def learn(self, step: int, mean: Any, variance: Any) -> None:
+        """Move the statistics of a step towards those of a batch."""
+        self._learn(self.moving_mean, step, mean)
+        self._learn(self.moving_variance, step, variance)
 
     def _learn(self, moving: keras.Variable, step: Any, value: Any) -> None:
         row = self.statistics_rows[min(step, self.steps - 1)]

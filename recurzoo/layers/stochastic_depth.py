@@ -42,7 +42,7 @@ class StochasticDepth(keras.layers.Layer):
         rates = ops.convert_to_tensor(self.death_rates, dtype="float32")
         survival = 1 - ops.take(rates, ops.minimum(step, len(self.death_rates) - 1))
         if training:
-            gate = keras.random.uniform((), seed=self.seed_generator) < survival
+            gate = keras.random.uniform((), dtype="float32", seed=self.seed_generator) < survival
             return residual * ops.cast(gate, residual.dtype)
         return residual * ops.cast(survival, residual.dtype)
 

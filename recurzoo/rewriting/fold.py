@@ -93,7 +93,7 @@ def materialize(model: keras.Model) -> keras.Model:
             return None
         return Fold(untied(bank.slots), ops.convert_to_numpy(bank.kernels()), None)
 
-    plan = _plan_of_kind(model, kernels, "Materialising needs a model with softly shared kernels")
+    plan = _plan_of_kind(model, kernels, "Materializing needs a model with softly shared kernels")
     return _report("materialize", model, replace_banks(model, plan), plan)
 
 

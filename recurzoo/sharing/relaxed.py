@@ -46,6 +46,7 @@ class RelaxedBank(KernelBank):
             shape=(),
             initializer=lambda shape, dtype: ops.full(shape, self.sharing.pull, dtype),
             trainable=False,
+            aggregation="only_first_replica",
         )
         self.built = True
 

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.catalog.settings import Adam, Cosine, Linear, Muon, Schedule, Steps
+from recurzoo.training.strategy import WholeBatchClipping
 
 
 @keras.saving.register_keras_serializable("recurzoo")
-class CoupledSGD(keras.optimizers.SGD):
+class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
     """SGD with momentum and weight decay as in PyTorch: `g += decay * w`, then `v = momentum * v + g`.
 
     Keras' own `SGD(weight_decay=...)` decays the weights outside the momentum, which at momentum 0.9 is about ten times
@@ -52,7 +53,7 @@ class CoupledSGD(keras.optimizers.SGD):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = ops.cast(learning_rate, variable.dtype)
-        gradient = ops.cast(gradient, variable.dtype)
+        gradient = self.clip(ops.cast(gradient, variable.dtype))
         index = self._get_variable_index(variable)
         name = self._names[index]
         if self.coupled_decay and name not in self.exclude:
@@ -103,6 +104,14 @@ class OrthogonalSGD(CoupledSGD):
         return {**super().get_config(), "kernel_ratio": self.kernel_ratio}
 
 
+@keras.saving.register_keras_serializable("recurzoo")
+class ClippedAdam(WholeBatchClipping, keras.optimizers.Adam):
+    """Adam that clips the gradients of the whole batch."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(self.clip(gradient), variable, learning_rate)
+
+
 def _as_matrices(kernel: Any) -> tuple[int, int, int]:
     *count, height, width, channels, outputs = kernel.shape
     return (math.prod(count), height * width * channels, outputs)
@@ -135,19 +144,27 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
         peak: float, the highest rate.
         schedule: a `Schedule`, or the dictionary of one.
         epochs: int, of the whole run.
-        steps_per_epoch: int.
+        steps_per_epoch: int, updates of the weights.
+        accumulate: int, batches an update.
     """
 
     def __init__(
-        self, peak: float, schedule: Steps | Linear | Cosine | dict[str, Any], epochs: int, steps_per_epoch: int
+        self,
+        peak: float,
+        schedule: Steps | Linear | Cosine | dict[str, Any],
+        epochs: int,
+        steps_per_epoch: int,
+        accumulate: int = 1,
     ):
         self.peak = peak
         self.schedule = TypeAdapter(Schedule).validate_python(schedule)
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
+        self.accumulate = accumulate
 
     def __call__(self, step: Any) -> Any:
-        step = ops.cast(step, "float32")
+        # Keras counts batches.
+        step = ops.cast(step if self.accumulate == 1 else step // self.accumulate, "float32")
         if isinstance(self.schedule, Steps):
             # A start after the run's end, so that there is a list to compare with also where the rate never steps.
             starts = [epoch * self.steps_per_epoch for epoch in (*self.schedule.epochs, self.epochs + 1)]
@@ -165,16 +182,19 @@ class EpochSchedule(keras.optimizers.schedules.LearningRateSchedule):
             "schedule": self.schedule.model_dump(),
             "epochs": self.epochs,
             "steps_per_epoch": self.steps_per_epoch,
+            "accumulate": self.accumulate,
         }
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe."""
     settings = recipe.optimizer
-    rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch)
+    rate = EpochSchedule(settings.learning_rate, recipe.schedule, recipe.epochs, steps_per_epoch, recipe.accumulate)
+    parts = {"gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None}
     if isinstance(settings, Adam):
-        return keras.optimizers.Adam(rate, clipvalue=settings.clip_value)
+        return ClippedAdam(rate, clipvalue=settings.clip_value, **parts)
     common: dict[str, Any] = {
+        **parts,
         "momentum": settings.momentum,
         "nesterov": settings.nesterov,
         "coupled_decay": settings.weight_decay,

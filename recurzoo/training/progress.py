@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from recurzoo.base.documents import format_csv, one_line
 from recurzoo.base.files import draft
@@ -31,6 +31,7 @@ class Progress:
         rows: one dictionary an epoch: what the log shows.
         seconds: time trained so far, over all sessions.
         precisions: for each epoch the precision it was computed in.
+        strategies: for each epoch the strategy it was trained by, and its replicas.
         sharing: how kernels are shared at the start and after each epoch, array by array: see `sharing_arrays`.
     """
 
@@ -38,6 +39,7 @@ class Progress:
     rows: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     precisions: list[str] = field(default_factory=list)
+    strategies: list[str] = field(default_factory=list)
     sharing: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -58,7 +60,7 @@ class Progress:
         """Write all that was remembered as a safetensors file, epochs on the first axis; no file of nothing."""
         if self.sharing:
             with draft(path) as partial:
-                save_file({name: np.stack(arrays) for name, arrays in self.sharing.items()}, partial)
+                partial.write_bytes(save({name: np.stack(arrays) for name, arrays in self.sharing.items()}))
 
 
 def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
@@ -79,9 +81,11 @@ def save_state(path: Path, variables: list[Any], progress: Progress) -> None:
         "rows": progress.rows,
         "seconds": progress.seconds,
         "precisions": progress.precisions,
+        "strategies": progress.strategies,
     }
     with draft(path) as partial:
-        save_file(arrays, partial, metadata={"progress": json.dumps(notes)})
+        # Not by `save_file`, whose files only their owner may read.
+        partial.write_bytes(save(arrays, metadata={"progress": json.dumps(notes)}))
 
 
 def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Progress:
@@ -135,6 +139,7 @@ class _Notes(BaseModel):
     rows: list[dict[str, int | float | None]]
     seconds: float
     precisions: list[str]
+    strategies: list[str]
 
 
 def _read_notes(text: str) -> Progress:
@@ -142,7 +147,7 @@ def _read_notes(text: str) -> Progress:
         notes = _Notes(**json.loads(text))
     except (RecursionError, TypeError, ValueError) as error:
         raise SafetensorError(f"its notes are none: {error}") from None
-    return Progress(notes.recipe, notes.rows, notes.seconds, notes.precisions)  # type: ignore[arg-type]
+    return Progress(notes.recipe, notes.rows, notes.seconds, notes.precisions, notes.strategies)  # type: ignore[arg-type]
 
 
 def _key(number: int, variable: Any) -> str:

@@ -75,7 +75,7 @@ class PullOnSuccess(keras.callbacks.Callback):
             )
         if 1 - logs["accuracy"] < self.bound:
             for bank in relaxed_banks(self.model):
-                bank.pull.assign(min(self.end, float(bank.pull) * self.factor))
+                bank.pull.assign(min(self.end, _number(bank.pull) * self.factor))
 
 
 def make_pull_callbacks(recipe: Recipe, network: keras.Model) -> list[keras.callbacks.Callback]:
@@ -101,6 +101,11 @@ def relaxed_banks(model: keras.Model) -> list[RelaxedBank]:
     """All relaxed banks of a model, by their paths."""
     banks = [layer for layer in model._flatten_layers() if isinstance(layer, RelaxedBank)]
     return sorted(banks, key=lambda bank: bank.path)
+
+
+def _number(variable: keras.Variable) -> float:
+    # Of a variable that replicas have copies of, Python makes none by itself.
+    return float(keras.ops.convert_to_numpy(variable))
 
 
 def set_pull(model: keras.Model, pull: float) -> None:
@@ -149,7 +154,7 @@ def relaxation_columns(model: keras.Model) -> dict[str, float]:
         f"angle_{bank.path.removesuffix('_bank').replace('/', '_')}": float(bank.angles_to_mean().max())
         for bank in banks
     }
-    return {"pull": float(banks[0].pull), **angles} if banks else {}
+    return {"pull": _number(banks[0].pull), **angles} if banks else {}
 
 
 def consolidated(

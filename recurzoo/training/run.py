@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.tasks.task import Task, plan_task
 from recurzoo.training.progress import Progress, load_state, save_state
 from recurzoo.training.relaxation import consolidated, make_pull_callbacks, relaxation_columns, sharing_arrays
+from recurzoo.training.strategy import Strategy, agree, find_strategy
 from recurzoo.training.trainer import Trainer, batches_an_epoch, make_trainer, train_epoch
 from recurzoo.zoo.deriving import grow
 from recurzoo.zoo.finding import find_checkpoint
@@ -64,6 +67,7 @@ def train(
     resume: bool = False,
     report: Callable[[dict[str, float]], None] = lambda row: None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: str = "auto",
 ) -> Result:
     """Train a recipe, writing a state and a CSV line every epoch, and at the end a checkpoint.
 
@@ -74,60 +78,114 @@ def train(
         resume: bool, whether to go on where an earlier run in the same folder stopped.
         report: called after each epoch with its row of the log.
         callbacks: Keras callbacks for every epoch.
+        strategy: `"none"`, one device; `"mirrored"`, all devices of this machine; `"multiworker"`, the machines that
+            `TF_CONFIG` names; `"auto"`, what there is, see `find_strategy`. What is learned does not depend on it.
 
     Returns:
-        A `Result`.
+        A `Result`; of several workers, only the chief's has scores.
 
     Raises:
-        ValueError: if the data does not fit the recipe, or a run in the folder is in the way.
+        ValueError: if the data does not fit the recipe, a run in the folder is in the way, or workers differ.
+        ConnectionError: if another worker ends before the run does.
 
     Example:
         >>> recurzoo.train("swrn-22-1-2.cifar10.cpu", "tfds:cifar10", "runs/mine")
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    out = Path(out)
+    # First of all, since several workers connect before anything is computed.
+    found = find_strategy(strategy)
+    with found.together():
+        return _train(recipe, data, Path(out), resume, report, callbacks, found)
+
+
+def _train(
+    recipe: Recipe,
+    data: str,
+    out: Path,
+    resume: bool,
+    report: Callable[[dict[str, float]], None],
+    callbacks: Sequence[keras.callbacks.Callback],
+    strategy: Strategy,
+) -> Result:
     resume = resume and (out / STATE).exists()
-    _refuse_what_is_in_the_way(recipe, out, resume)
+    if strategy.chief:
+        _refuse_what_is_in_the_way(recipe, out, resume)
     task = plan_task(recipe, data)
     if not batches_an_epoch(recipe, len(task.examples(0))):
         raise ValueError(
             f"A batch is at most all training images of an epoch, here of {len(task.examples(0))} in all. Received: "
             f"batch_size={recipe.batch_size}, epoch_examples={recipe.epoch_examples}"
         )
+    plan = recipe.to_dict() | {"training_images": task.fingerprint}
+    precision = resolve_precision(recipe.precision)
+    agree(strategy, {**plan, **describe_versions(), "precision": precision, "replicas": strategy.replicas})
+    # Only the chief's folder counts.
+    resume = bool(strategy.share(b"resume" if resume else b""))
     keras.utils.set_random_seed(recipe.seed)
     # Two networks: the second is what a run has to show for itself, the average of the first where one is taken.
-    precision = resolve_precision(recipe.precision)
-    network = _create(recipe, task, precision, any_size=bool(recipe.progressive.sizes))
+    with strategy.scope():
+        network = _create(recipe, task, precision, any_size=bool(recipe.progressive.sizes))
     shown = _create(recipe, task, precision)
     parent = _begin(recipe, network, resume)
     fill = 255 * np.array(network.architecture["mean"])
-    trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics)
+    trainer = make_trainer(recipe, network, task.examples(0).images, fill, task.loss, task.metrics, strategy)
     own_callbacks = [*callbacks, *make_pull_callbacks(recipe, network)]
-    plan = recipe.to_dict() | {"training_images": task.fingerprint}
-    progress = load_state(out / STATE, trainer.state, plan) if resume else Progress(plan)
-    out.mkdir(parents=True, exist_ok=True)
-    with only_writer(out):
-        board = _tensorboard(out, trainer) if recipe.logger == "tensorboard" else None
+    with _folder_to_write(out, strategy) as folder:
+        progress = _resume(folder, trainer, plan) if resume else Progress(plan)
         if not progress.sharing:
             progress.add_sharing(sharing_arrays(network))
+        board = _tensorboard(folder, trainer) if recipe.logger == "tensorboard" and strategy.chief else None
         while progress.epoch < recipe.epochs:
             row = _run_epoch(trainer, shown, recipe, task, progress, own_callbacks)
             progress.precisions.append(precision)
+            progress.strategies.append(strategy.title)
             progress.add_sharing(sharing_arrays(network))
-            save_state(out / STATE, trainer.state, progress)
-            write_text(out / LOG, progress.csv())
-            progress.save_sharing(out / COEFFICIENTS)
+            if strategy.chief:
+                save_state(folder / STATE, trainer.state, progress)
+                _write_logs(folder, progress)
+                report(row)
+                _warn_of_divergence(progress, recipe)
             if board is not None:
                 board.on_epoch_end(progress.epoch - 1, row)
-            report(row)
-            _warn_of_divergence(progress, recipe)
+        if not strategy.chief:
+            return Result(folder=_checkpoint_name(recipe), scores=(), epochs=progress.epoch, seconds=progress.seconds)
         # A run that was killed after its last state has an older log, or none.
-        write_text(out / LOG, progress.csv())
-        progress.save_sharing(out / COEFFICIENTS)
+        _write_logs(folder, progress)
         _show(trainer, shown)
         if recipe.reestimate:
             reestimate_batch_norm(shown, task.sample(recipe))
         return _store(recipe, task, shown, progress, out, parent)
+
+
+def _checkpoint_name(recipe: Recipe) -> str:
+    return f"{recipe.architecture}.{recipe.dataset}"
+
+
+@contextlib.contextmanager
+def _folder_to_write(out: Path, strategy: Strategy) -> Iterator[Path]:
+    """The run's folder on the chief, and one that is soon gone on every other worker."""
+    if strategy.chief:
+        out.mkdir(parents=True, exist_ok=True)
+        with only_writer(out):
+            yield out
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def _resume(folder: Path, trainer: Trainer, plan: dict[str, Any]) -> Progress:
+    """Load the chief's state on every worker."""
+    strategy, path = trainer.strategy, folder / STATE
+    if strategy.workers > 1:
+        state = strategy.share(path.read_bytes() if strategy.chief else b"")
+        if not strategy.chief:
+            path.write_bytes(state)
+    return load_state(path, trainer.state, plan)
+
+
+def _write_logs(folder: Path, progress: Progress) -> None:
+    write_text(folder / LOG, progress.csv())
+    progress.save_sharing(folder / COEFFICIENTS)
 
 
 def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
@@ -138,7 +196,7 @@ def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
             f"There is a run in this folder, or what is no run's. Received: {str(out)!r} with {', '.join(found)}; "
             "resume it, or give another folder"
         )
-    refuse_other_content(out / f"{recipe.architecture}.{recipe.dataset}", overwrite=True)
+    refuse_other_content(out / _checkpoint_name(recipe), overwrite=True)
 
 
 def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
@@ -193,10 +251,10 @@ def _run_epoch(
     _show(trainer, shown)
     row = {
         "epoch": epoch + 1,
-        "learning_rate": float(trainer.optimizer.learning_rate),
+        "learning_rate": float(keras.ops.convert_to_numpy(trainer.optimizer.learning_rate)),
         **({"image_size": trainer.images.shown[0]} if recipe.progressive.sizes else {}),
         **{f"train_{name}": value for name, value in trained.items()},
-        **task.columns(shown, epoch, recipe.log_examples),
+        **(task.columns(shown, epoch, recipe.log_examples) if trainer.strategy.chief else {}),
         "images_per_second": batches_an_epoch(recipe, len(examples)) * recipe.batch_size / seconds,
         "seconds": time.perf_counter() - start,
         **relaxation_columns(trainer.network),
@@ -221,7 +279,7 @@ def _warn_of_divergence(progress: Progress, recipe: Recipe) -> None:
 
 def _show(trainer: Trainer, shown: ZooModel) -> None:
     """Give the shown network the weights that count: their average where one is being taken."""
-    if trainer.average is not None and float(trainer.average.decay) > 0:
+    if trainer.average is not None and keras.ops.convert_to_numpy(trainer.average.decay) > 0:
         trainer.average.copy_to(shown)
     else:
         shown.set_weights(trainer.network.get_weights())
@@ -253,7 +311,7 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
     final, relaxed = consolidated(final, task.scores)
     facts = dataset_facts(recipe.dataset)
     record = Record(
-        name=f"{recipe.architecture}.{recipe.dataset}",
+        name=_checkpoint_name(recipe),
         architecture=recipe.architecture,
         dataset=TrainingData(
             name=recipe.dataset,
@@ -269,6 +327,7 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
         training_seconds=round(progress.seconds, 1),
         epochs=progress.epoch,
         precisions=dict(Counter(progress.precisions)),
+        strategies=dict(Counter(progress.strategies)),
         license=recipe.license,
     )
     folder = out / record.name

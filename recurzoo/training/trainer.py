@@ -10,7 +10,10 @@ import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.data.augmentation import COLUMNS, AugmentedImages
+from recurzoo.layers import Stage
+from recurzoo.layers.rematerialization import check_rematerializable
 from recurzoo.training.optimizers import make_optimizer
+from recurzoo.training.strategy import Strategy
 from recurzoo.training.weight_average import WeightAverage
 
 
@@ -29,6 +32,7 @@ class Trainer(keras.Model):
         self.network = network
         self.images = images
         self.average = average
+        self.strategy = Strategy()
 
     def call(self, drawn: Any, training: bool | None = None) -> Any:
         if training and self.average is not None:
@@ -56,6 +60,7 @@ def make_trainer(
     fill: Any,
     loss: keras.losses.Loss,
     metrics: Sequence[str] = ("accuracy",),
+    strategy: Strategy | None = None,
 ) -> Trainer:
     """Build and compile the trainer of a recipe.
 
@@ -66,23 +71,43 @@ def make_trainer(
         fill: what cutout paints with, one number in 0..255 a channel.
         loss: a Keras loss of targets and outputs.
         metrics: Keras' names of what else is measured while training.
+        strategy: a `Strategy`, in whose scope the network was made; by default one device.
 
     Returns:
         A compiled `Trainer`.
+
+    Raises:
+        ValueError: if replicas cannot have equal parts of a batch.
     """
-    batches = batches_an_epoch(recipe, len(images))
-    average = WeightAverage(network) if recipe.average.last else None
-    trainer = Trainer(network, AugmentedImages(images, recipe.augmentation, fill, recipe.progressive), average)
-    trainer.compile(
-        make_optimizer(recipe, batches),
-        loss,
-        metrics=list(metrics),
-        # On a CPU TensorFlow runs faster without XLA.
-        jit_compile=keras.backend.backend() == "jax",
-        steps_per_execution=recipe.steps_per_execution,
-    )
-    trainer.build((recipe.batch_size, len(COLUMNS)))
-    trainer.optimizer.build(trainer.trainable_variables)
+    strategy = strategy or Strategy()
+    if recipe.batch_size % (strategy.replicas * recipe.accumulate):
+        raise ValueError(
+            "Each replica has an equal part of a batch, or of each of the parts that it is accumulated from; choose "
+            f"another batch_size. Received: batch_size={recipe.batch_size}, accumulate={recipe.accumulate} on "
+            f"{strategy.replicas} replicas"
+        )
+    if recipe.accumulate > 1:
+        strategy.check_accumulation()
+    for layer in network._flatten_layers():
+        if isinstance(layer, Stage):
+            if recipe.remat:
+                check_rematerializable(layer)
+            layer.remat = recipe.remat
+    with strategy.scope_of_data():
+        held = AugmentedImages(images, recipe.augmentation, fill, recipe.progressive)
+    with strategy.scope():
+        trainer = Trainer(network, held, WeightAverage(network, recipe.accumulate) if recipe.average.last else None)
+        trainer.compile(
+            make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
+            loss,
+            metrics=list(metrics),
+            # On a CPU TensorFlow runs faster without XLA.
+            jit_compile=keras.backend.backend() == "jax",
+            steps_per_execution=recipe.steps_per_execution,
+        )
+        trainer.build((recipe.batch_size, len(COLUMNS)))
+        trainer.optimizer.build(trainer.trainable_variables)
+    trainer.strategy = strategy
     return trainer
 
 
@@ -106,17 +131,18 @@ def train_epoch(
         averaging = epoch >= round(recipe.epochs * (1 - recipe.average.last))
         trainer.average.decay.assign(recipe.average.decay if averaging else 0.0)
     trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, trainer.images.image_shape[0]))
-    history = trainer.fit(
-        trainer.images.draw(order, whole, recipe.seed),
-        targets[order],
-        batch_size=recipe.batch_size,
-        # So that callbacks are told the epoch of the run.
-        initial_epoch=epoch,
-        epochs=epoch + 1,
-        shuffle=False,
-        verbose=0,
-        callbacks=list(callbacks),
-    ).history
+    with trainer.strategy.scope():
+        history = trainer.fit(
+            trainer.images.draw(order, whole, recipe.seed),
+            targets[order],
+            batch_size=recipe.batch_size // recipe.accumulate,
+            # So that callbacks are told the epoch of the run.
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=list(callbacks),
+        ).history
     return {name: values[0] for name, values in history.items()}
 
 

@@ -43,7 +43,7 @@ HUB_LICENSES = (
 NOT_SETTINGS = {"name", "architecture", "dataset", "epochs", "precision", "license", "data_license", "logger"}
 # Values of settings that do nothing.
 OFF: tuple[Any, ...] = (None, False, 0, "", [], {})
-NEUTRAL = {"steps_per_execution": 1, "shift_rate": 1.0}
+NEUTRAL = {"steps_per_execution": 1, "accumulate": 1, "shift_rate": 1.0}
 
 
 def write_card(record: Record, repository: str | None = None) -> str:
@@ -181,6 +181,9 @@ def _describe_training(record: Record) -> dict[str, Any]:
         "images": record.dataset.source if record.dataset else None,
         "epochs": record.epochs,
         "epochs by precision": precisions,
+        "epochs by strategy": ", ".join(
+            f"{count} {name}" for name, count in record.strategies.items() if name != "none"
+        ),
         **(_settings(recipe) if recipe else {}),
         "time": None if seconds is None else f"{seconds / 60:.1f} minutes",
         "hardware": record.hardware,

@@ -21,7 +21,7 @@ from recurzoo.checkpoints.record import Parent, Record, Score, headline
 from recurzoo.hub.client import ADDRESSES, Client
 from recurzoo.tasks.words import classes_in_words, measured_on, score_in_words, tabulate
 from recurzoo.zoo.finding import check_name, find_checkpoint, find_checkpoints
-from recurzoo.zoo.loading import create
+from recurzoo.zoo.loading import create, load
 
 CODE_LICENSE = "Apache-2.0"
 
@@ -133,6 +133,45 @@ class ModelInfo(Report):
             for by, kinds in tabulate(self.scores).items()
             for kind, values in kinds.items()
         }
+
+
+class OutputList(Report):
+    """The states inside a network.
+
+    Attributes:
+        name: the network's.
+        outputs: the shape of each state by its name, an image's, in the order in which they come about; None for a side
+            that is not fixed.
+    """
+
+    name: str
+    outputs: dict[str, tuple[int | None, ...]]
+
+    def __rich__(self) -> RenderableType:
+        table = Table("output", "shape", box=None, pad_edge=False)
+        for output, shape in self.outputs.items():
+            table.add_row(plain_text(output), " x ".join("?" if side is None else str(side) for side in shape))
+        return table
+
+
+def describe_outputs(name: str | Path) -> OutputList:
+    """The states inside an architecture or a checkpoint, as `recurzoo.load(name, outputs=...)` takes them.
+
+    Args:
+        name: as `info` takes it. An architecture without weights is built to be looked at.
+
+    Returns:
+        An `OutputList`.
+
+    Raises:
+        UnknownNameError: if there is no such architecture.
+    """
+    from recurzoo.rewriting.outputs import with_outputs
+
+    found = info(name)
+    model = load(name) if found.checkpoint else create(found.architecture)
+    tensors = with_outputs(model, "*").output
+    return OutputList(name=str(name), outputs={output: tensor.shape[1:] for output, tensor in tensors.items()})
 
 
 def list_models(pattern: str = "*", pretrained: bool | None = None) -> list[str]:

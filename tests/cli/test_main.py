@@ -33,6 +33,14 @@ def test_recipes(capsys):
     assert set(listed[0]) == {"name", "architecture", "dataset", "epochs", "batch_size", "precision"}
 
 
+def test_the_states_inside(capsys):
+    assert main(["info", "rc-1-w16", "--outputs", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["outputs"]["cell_1/0"] == [16, 16, 16]
+    assert listed["outputs"]["cell_2/0"] == [4, 4, 64]
+    assert tuple(listed["outputs"]) == recurzoo.output_names(recurzoo.create("rc-1-w16"))
+
+
 def test_nothing_is_cut_in_a_pipe(capsys):
     assert main(["results"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
@@ -156,3 +164,41 @@ def test_tensorflow_is_imported_without_its_page_on_standard_error():
     script = "from recurzoo.base.environment import import_quietly; import_quietly('tensorflow'); import tensorflow"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stderr == ""
+
+
+OFFLINE = """
+import json, sys
+
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"):
+        print("SOCKET", event, arguments, file=sys.stderr)
+
+sys.addaudithook(refuse)
+from recurzoo.cli.main import main
+for words in json.loads(sys.argv[1]):
+    assert main(words) == 0, words
+"""
+
+
+@pytest.mark.tensorflow
+def test_only_the_commands_of_the_hub_open_sockets(tmp_path):
+    """What Python opens; the digits are scikit-learn's."""
+    run = "--set epochs=1 --set epoch_examples=64 --set batch_size=32 --set dataset=digits --set average.last=0"
+    commands = [
+        ["list", "--pretrained"],
+        ["info", "swrn-22-1-2"],
+        ["recipes"],
+        ["results"],
+        ["verify", "swrn-22-1-2"],
+        ["reproduce"],
+        ["fold", "swrn-22-1-2", "--out", "folded"],
+        ["export", "./folded", "--format", "onnx", "--out", "x.onnx"],
+        ["train", "rc-1-w16.cifar10.cpu", "--data", "digits", "--out", "run", *run.split()],
+    ]
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("sklearn")
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, json.dumps(commands)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "SOCKET" not in done.stderr

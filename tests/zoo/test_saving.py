@@ -65,6 +65,11 @@ def test_everything_comes_back(tiny, folder, images, outputs):
     assert loaded.architecture["std"] == (0.2, 0.3, 0.25)
 
 
+def test_everyone_may_read_what_was_saved_as_the_umask_says(folder):
+    (folder / "plain").write_text("")
+    assert {path.stat().st_mode for path in folder.iterdir()} == {(folder / "plain").stat().st_mode}
+
+
 def test_core_keras_opens_the_folder_if_it_was_asked_for(tiny, images, outputs, tmp_path):
     record = save(tiny, tmp_path / "x", keras=True)
     assert set(KERAS_FILES) < set(record.files)

@@ -1,0 +1,338 @@
+"""The devices that a run is spread over, and every mend that Keras needs for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+
+from recurzoo.base.documents import shorten
+
+Words = Literal["auto", "mirrored", "multiworker", "none"]
+
+
+class Strategy:
+    """How a run is spread; this one, over nothing: one device.
+
+    Each replica trains on its part of a batch, and all end a step with the same weights.
+
+    Attributes:
+        kind: `"none"`, `"mirrored"` (the devices of one machine) or `"multiworker"` (of several).
+        replicas: int, how many devices train together.
+        workers: int, how many processes.
+        worker: int, which of them this one is, from 0.
+
+    Example:
+        >>> strategy = find_strategy("mirrored")
+        >>> with strategy.scope():
+        ...     model = recurzoo.create("rc-4-w16")
+        ...     model.compile("sgd", "mse", jit_compile=False)
+        ...     model.fit(images, targets)
+    """
+
+    kind = "none"
+    replicas = 1
+    workers = 1
+    worker = 0
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.worker == 0
+
+    @property
+    def title(self) -> str:
+        """Kind and replicas, in words."""
+        return self.kind if self.kind == "none" else f"{self.kind}, {self.replicas} replicas"
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Where networks and optimizers are made and trained, so that every replica has them."""
+        return contextlib.nullcontext()
+
+    def scope_of_data(self) -> AbstractContextManager[Any]:
+        """Where what all replicas only read is made."""
+        return contextlib.nullcontext()
+
+    def check_accumulation(self) -> None:
+        """Refuse to accumulate gradients where Keras cannot.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+
+    def share(self, content: bytes, worker: int = 0) -> bytes:
+        """Give all workers what one of them has; all must call this together.
+
+        Args:
+            content: what this worker has.
+            worker: int, whose content it is to be.
+        """
+        return content
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Tell of another worker's end in one sentence."""
+        yield
+
+
+class JaxStrategy(Strategy):
+    """`keras.distribution.DataParallel`: one program over all devices of this process."""
+
+    kind = "mirrored"
+
+    def __init__(self) -> None:
+        devices = keras.distribution.list_devices()
+        self.replicas = len(devices)
+        self.distribution = keras.distribution.DataParallel(devices=devices)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        return self.distribution.scope()
+
+    def scope_of_data(self) -> AbstractContextManager[Any]:
+        return self.scope()
+
+
+class TensorFlowStrategy(Strategy):
+    """One of TensorFlow's.
+
+    Args:
+        kind: `"mirrored"` or `"multiworker"`.
+        strategy: a `tf.distribute.Strategy`.
+        worker: int, which worker this process is.
+        workers: int, how many there are.
+    """
+
+    def __init__(self, kind: str, strategy: Any, worker: int = 0, workers: int = 1):
+        self.kind = kind
+        self.strategy = strategy
+        self.worker = worker
+        self.workers = workers
+        self.replicas = strategy.num_replicas_in_sync
+        self._add: Any = None
+
+    def scope(self) -> AbstractContextManager[Any]:
+        return self.strategy.scope()
+
+    def check_accumulation(self) -> None:
+        # Keras issue 20582: it adds up the replicas' gradients under a condition, which TensorFlow refuses.
+        raise ValueError(
+            "On TensorFlow gradients are accumulated on one device alone; train smaller batches, on more replicas or "
+            f"with remat, or take JAX. Received: accumulate with strategy={self.kind!r}"
+        )
+
+    def share(self, content: bytes, worker: int = 0) -> bytes:
+        if self.workers == 1:
+            return content
+        mine = worker == self.worker
+        size = int(self._sum(np.array([len(content) if mine else 0], "int32"))[0])
+        # Collective operations know no bytes.
+        words = np.zeros(-(-size // 4), "int32")
+        if mine:
+            words[:] = np.frombuffer(content.ljust(4 * len(words), b"\0"), "int32")
+        return self._sum(words).tobytes()[:size] if size else b""
+
+    def _sum(self, numbers: np.ndarray) -> np.ndarray:
+        """The sum of all workers' int32 numbers."""
+        import tensorflow as tf
+
+        if self._add is None:
+
+            def add(numbers: Any) -> Any:
+                context = tf.distribute.get_replica_context()
+                # Once a worker, not once a device of it.
+                first = context.replica_id_in_sync_group % (self.replicas // self.workers) == 0
+                return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(first, numbers, tf.zeros_like(numbers)))
+
+            self._add = tf.function(
+                lambda numbers: self.strategy.run(add, (numbers,)),
+                input_signature=[tf.TensorSpec([None], "int32")],
+            )
+        return np.asarray(self.strategy.experimental_local_results(self._add(numbers))[0].numpy())
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        import tensorflow as tf
+
+        names = ("Aborted", "Cancelled", "DeadlineExceeded", "FailedPrecondition", "Internal", "Unavailable", "Unknown")
+        lost = tuple(getattr(tf.errors, f"{name}Error") for name in names)
+        try:
+            yield
+        except lost as error:
+            if self.workers == 1:
+                raise
+            if "joining a group" in error.message:
+                raise ValueError(
+                    "All workers name the same workers in TF_CONFIG, and have equal numbers of devices. "
+                    f"Received: {self.replicas // self.workers} devices on each of {self.workers} workers here, and "
+                    "others elsewhere"
+                ) from None
+            raise ConnectionError(
+                "Another worker has ended or cannot be reached; start all of them again with --resume. "
+                f"Received: {shorten(error.message, 200)}"
+            ) from None
+
+
+def find_strategy(word: str = "auto") -> Strategy:
+    """The strategy that a word names, for training or for a network of your own.
+
+    Several workers connect here, so this comes before anything else that computes.
+
+    Args:
+        word: `"none"`, one device; `"mirrored"`, all devices of this machine; `"multiworker"`, the machines that the
+            environment variable `TF_CONFIG` names; `"auto"`, several machines where `TF_CONFIG` names them, or else
+            several devices where this machine has two or more accelerators, or else one device.
+
+    Returns:
+        A `Strategy`.
+
+    Raises:
+        ValueError: if there is no such strategy, or not here.
+    """
+    if word not in get_args(Words):
+        raise ValueError(f"A strategy is one of {', '.join(get_args(Words))}. Received: {shorten(word)}")
+    backend = keras.backend.backend()
+    if word == "auto":
+        workers = len(_cluster()[0]) if backend == "tensorflow" and os.environ.get("TF_CONFIG") else 1
+        word = "multiworker" if workers > 1 else "mirrored" if _accelerators() > 1 else "none"
+    if word == "none":
+        return Strategy()
+    if backend == "torch":
+        raise ValueError(f"PyTorch trains on one device here; take TensorFlow or JAX. Received: strategy={word!r}")
+    if backend == "jax":
+        if word == "multiworker":
+            raise ValueError(
+                "On JAX one process trains on all devices of one machine; take strategy='mirrored', or TensorFlow. "
+                f"Received: strategy={word!r}"
+            )
+        return JaxStrategy()
+    import tensorflow as tf
+
+    if word == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        strategy = mended(tf.distribute.MirroredStrategy)([device.name for device in devices])
+        return TensorFlowStrategy("mirrored", strategy)
+    return _join_workers()
+
+
+def _accelerators() -> int:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return sum(device.platform != "cpu" for device in jax.devices())
+    return 0
+
+
+def _cluster() -> tuple[list[str], int]:
+    """The addresses of all workers, the chief's first, and the number of this one among them, by TF_CONFIG."""
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        addresses = [*cluster.get("chief", []), *cluster["worker"]]
+        if task["type"] not in ("chief", "worker"):
+            raise ValueError(f"its task is a {task['type']}")
+        number = int(task["index"]) + (len(cluster.get("chief", [])) if task["type"] == "worker" else 0)
+        _ = addresses[number]
+        return addresses, number
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            "Several machines train together as TF_CONFIG says, which is JSON such as "
+            '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}. '
+            f"Received: TF_CONFIG={shorten(text, 200)} ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _join_workers() -> Strategy:
+    import tensorflow as tf
+
+    addresses, number = _cluster()
+    try:
+        strategy = mended(tf.distribute.MultiWorkerMirroredStrategy)()
+    except RuntimeError as error:
+        raise ValueError(
+            "Workers connect before TensorFlow computes anything; find the strategy at the start of the process. "
+            f"Received: {shorten(str(error), 200)}"
+        ) from None
+    return TensorFlowStrategy("multiworker", strategy, number, len(addresses))
+
+
+@cache
+def mended(base: type) -> type:
+    """A strategy of TensorFlow's as Keras' `fit` calls it (keras issue 20585).
+
+    To build a model Keras averages a whole tuple of inputs over replicas, where several workers take one tensor at a
+    time and indices become fractions; any replica's inputs do as well. And of the scalars that a step of several
+    workers logs it reduces the first axis, which they have not.
+    """
+
+    class Mended(base):  # type: ignore[misc]
+        def reduce(self, reduce_op: Any, value: Any, axis: int | None = None) -> Any:
+            if isinstance(value, tuple):
+                return keras.tree.map_structure(lambda part: self.experimental_local_results(part)[0], value)
+            scalar = all(len(part.shape) == 0 for part in self.experimental_local_results(value))
+            return super().reduce(reduce_op, value, None if scalar else axis)
+
+    return Mended
+
+
+class WholeBatchClipping:
+    """Has a Keras optimizer clip the values of the whole batch's gradients; stands before it among base classes.
+
+    Keras clips those of each replica's part before it adds them up, so that what a network learns would depend on the
+    number of replicas (tensorflow issue 33929).
+    """
+
+    clipvalue: float | None
+
+    def _clip_gradients(self, gradients: Any) -> Any:
+        # Of the other ways to clip, Keras' stays.
+        return super()._clip_gradients(gradients) if self.clipvalue is None else gradients  # type: ignore[misc]
+
+    def clip(self, gradient: Any) -> Any:
+        """Clip what all replicas together have found of a weight; for `update_step`."""
+        return gradient if self.clipvalue is None else keras.ops.clip(gradient, -self.clipvalue, self.clipvalue)
+
+
+def agree(strategy: Strategy, facts: Mapping[str, Any]) -> None:
+    """Refuse workers that differ, all of them in the same sentence; all must call this together.
+
+    Args:
+        strategy: a `Strategy`.
+        facts: what has to be equal, by its name.
+
+    Raises:
+        ValueError: which worker differs from the chief, and in what.
+    """
+    if strategy.workers == 1:
+        return
+    facts = _dotted(json.loads(json.dumps(facts, default=str)))
+    wanted = json.loads(strategy.share(json.dumps(facts).encode()))
+    different = [name for name in wanted | facts if wanted.get(name) != facts.get(name)]
+    found = "; ".join(
+        f"{name}={shorten(facts.get(name), 100)}, and the chief's is {shorten(wanted.get(name), 100)}"
+        for name in different[:3]
+    )
+    for worker in range(strategy.workers):
+        if problem := strategy.share(found.encode(), worker).decode():
+            raise ValueError(
+                f"Workers train together only where they are alike. Received: on worker {worker}, {problem}"
+            )
+
+
+def _dotted(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, fact in facts.items():
+        found |= _dotted(fact, f"{prefix}{name}.") if isinstance(fact, Mapping) else {f"{prefix}{name}": fact}
+    return found
