@@ -39,12 +39,13 @@ def randomize_keras(rng):
     def randomize(model):
         for weight in model.weights:
             value = rng.normal(size=weight.shape)
-            if weight.name in ("moving_variance", "gamma"):
+            if weight.name in ("moving_variance", "gamma", "variance"):
                 value = 0.5 + np.abs(value)
             elif weight.name == "kernel":
                 depthwise = len(weight.shape) == 4 and weight.shape[-1] == 1
                 value *= np.sqrt(2 / np.prod(weight.shape[: 2 if depthwise else -1]))
-            weight.assign(value)
+            if weight.name != "count":
+                weight.assign(value)
         return model
 
     return randomize
@@ -452,17 +453,24 @@ APPLICATIONS = ["ResNet50", "MobileNetV2", "VGG16", "EfficientNetV2B0", "ConvNeX
 def test_applications(name, size, kwargs, randomize_keras, rng, tmp_path):
     images = rng.uniform(0, 255, (2, size, size, 3)).astype("float32")
     make = getattr(keras.applications, name)
-    model = randomize_keras(make(weights=None, input_shape=images.shape[1:], classes=3, **kwargs))
+    model = randomize_keras(
+        make(weights=None, input_shape=images.shape[1:], classes=3, classifier_activation=None, **kwargs)
+    )
     softened = soften(model, "all")
     expected = outputs(model, images)
-    assert np.ptp(expected, axis=0).max() > 0.01
-    np.testing.assert_allclose(outputs(softened, images), expected, atol=1e-4)
+    # Random networks give logits of any size.
+    size = np.abs(expected).max()
+    assert np.ptp(expected, axis=0).max() > 0.01 * size
+    np.testing.assert_allclose(outputs(softened, images), expected, atol=1e-4 * size)
     # Each group's kernels, and nothing else, were replaced.
     groups = softened.soften_report.groups
     assert parameters(softened) == parameters(model) + sum(len(group.members) ** 2 for group in groups)
     assert "Conv2D" in {group.kind for group in groups}
-    assert_same(keras_file(softened, tmp_path), softened, images)
+    loaded = keras_file(softened, tmp_path)
+    np.testing.assert_allclose(outputs(loaded, images), outputs(softened, images), atol=1e-5 * size)
     budget = int(0.8 * parameters(model))
     assert plan_softening(model, budget=budget).parameters_after <= budget
     recurzoo.save(softened, tmp_path / "softened")
-    assert_same(recurzoo.load(tmp_path / "softened"), softened, images)
+    loaded = recurzoo.load(tmp_path / "softened")
+    # Its larger kernels are stored as float16.
+    assert np.abs(outputs(loaded, images) - outputs(softened, images)).max() < 0.05 * size
