@@ -45,7 +45,7 @@ def on_one_device(tmp_path_factory):
 
 
 def succeed(*processes):
-    for status, _, errors in finish(*processes):
+    for status, _, errors in finish(*processes, seconds=1500):
         assert status == 0, errors[-3000:]
 
 
