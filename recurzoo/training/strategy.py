@@ -137,7 +137,7 @@ class TensorFlowStrategy(Strategy):
         # a step that is computed a second time it refuses to add up the replicas' statistics.
         if recipe.accumulate > 1 or recipe.remat:
             raise ValueError(
-                "On TensorFlow memory is saved on one device alone; give smaller batches to more replicas, or take JAX. "
+                "On TensorFlow memory is saved on one device only; give smaller batches to more replicas, or use JAX. "
                 f"Received: accumulate={recipe.accumulate}, remat={recipe.remat} with strategy={self.kind!r}"
             )
 
