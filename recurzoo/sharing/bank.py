@@ -132,6 +132,15 @@ class KernelBank(keras.Layer):
         """What this sharing adds to the training loss: a scalar, or None."""
         return None
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "sharing": keras.saving.serialize_keras_object(self.sharing),
+            "slots": self.slots,
+            "kernel_shape": list(self.kernel_shape),
+            "initializer": self.initializer,
+        }
+
     def fold(self, threshold: float) -> Fold:
         """Tie the slots that are at least `threshold` similar.
 

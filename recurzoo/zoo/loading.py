@@ -108,6 +108,8 @@ def load(
         raise ValueError(
             f"A model without a head has no classes. Received: include_top=False, num_classes={num_classes}"
         )
+    from recurzoo.rewriting.freeze import freeze
+
     folder, record = find_checkpoint(name_or_folder, client=Client(token, local_files_only))
     verify_files(folder, record)
     kind, config = read_config(folder / CONFIG)
@@ -119,12 +121,17 @@ def load(
         config |= {"num_classes": num_classes, "include_top": True}
     elif not keeps_head:
         config |= {"include_top": False, "pooling": pooling or (None if has_head else config.get("pooling"))}
+    if not keeps_head:
+        config["layers"] = {name: frozen for name, frozen in config.get("layers", {}).items() if f"{name}/" != HEAD}
     if input_shape is not None:
         config["input_shape"] = list(input_shape)
 
     def build() -> ZooModel:
         model = kind.from_config(config)
         check_architecture(model, record.architecture)
+        if num_classes is not None and not model.trainable:
+            # A new head learns, whatever the rest does.
+            freeze(model)
         return model
 
     with open_weights(folder / SAFETENSORS) as tensors:

@@ -34,8 +34,8 @@ from recurzoo.zoo.loading import load
 if TYPE_CHECKING:
     import keras
 
-# What a layer is given for a training or by whoever loads it, and no checkpoint keeps.
-NOT_KEPT = {"trainable", "dtype"}
+# What whoever loads a checkpoint chooses, and no checkpoint keeps.
+NOT_KEPT = {"dtype"}
 
 
 def save(
