@@ -35,6 +35,11 @@ def kernel_initializer(word: Initializer = "he_normal", count: int = 1) -> keras
     return keras.initializers.VarianceScaling(count * scale, "fan_in", distribution)
 
 
+def as_loss(penalty: Any) -> Any:
+    """A penalty in the precision of the losses to which Keras adds it, whatever that of the weights."""
+    return ops.cast(penalty, keras.config.floatx())
+
+
 class Fold(NamedTuple):
     """The hard sharing a bank is close to, and the weights that go with it."""
 

@@ -1,7 +1,6 @@
 """What is set on a model is kept by every way of saving, copying and rewriting it, as in a stock Functional model."""
 
 import copy
-import functools
 import json
 import pickle
 
