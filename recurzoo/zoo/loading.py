@@ -53,15 +53,16 @@ def create(architecture: str, /, **kwargs: Any) -> ZooModel:
     fitting = [argument for argument in argument_names(kind) if argument not in found.arguments]
     if unknown := sorted(set(kwargs) - set(fitting)):
         raise ValueError(
-            f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {architecture!r}; those that the name "
-            f"leaves open are {', '.join(fitting)}"
+            f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {architecture!r}; those that "
+            f"the name leaves open are {', '.join(fitting)}"
         )
     try:
         return kind(**found.arguments, **kwargs)
     except TypeError as error:
         # So Python, Keras and its backends answer an argument of another type.
         raise ValueError(
-            f"No {architecture!r} can be built from these arguments: {one_line(str(error))}. Received: {shorten(kwargs)}"
+            f"No {architecture!r} can be built from these arguments: {one_line(str(error))}. "
+            f"Received: {shorten(kwargs)}"
         ) from error
 
 
