@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.families.base import check_zoo_model
 from recurzoo.families.counting import count_parameters
+from recurzoo.layers import Stage
 from recurzoo.models import ZooModel
 from recurzoo.rewriting.batch_norm import reestimate_batch_norm
+from recurzoo.rewriting.outputs import check_outputs
 from recurzoo.rewriting.report import BankReport, FoldReport, StageReport, count_layers
 from recurzoo.sharing import Fold, KernelBank, RelaxedBank, SoftBank, untied
 
@@ -54,7 +58,7 @@ def fold(
         >>> folded = recurzoo.fold(recurzoo.load("swrn-22-1-2"), threshold=0.8)
         >>> print(folded.fold_report)
     """
-    _check_model(model)
+    check_zoo_model(model)
     plan = {
         stage.name: tuple(bank.fold(threshold) for bank in stage.banks)
         for stage in model.stages
@@ -97,7 +101,9 @@ def materialize(model: ZooModel) -> ZooModel:
         return Fold(untied(bank.slots), ops.convert_to_numpy(bank.kernels()), None)
 
     plan = _plan_of_kind(model, kernels, "Materialising needs a model with softly shared kernels")
-    return _report("materialize", model, _replace(model, plan), plan)
+    plain = _replace(model, plan)
+    check_outputs(model, plain)
+    return _report("materialize", model, plain, plan)
 
 
 def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> ZooModel:
@@ -132,13 +138,8 @@ def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size
     return _report("consolidate", model, consolidated, plan, **accuracies)
 
 
-def _check_model(model: Any) -> None:
-    if not isinstance(model, ZooModel):
-        raise ValueError(f"Only models of the zoo have banks to replace. Received: {type(model).__name__}")
-
-
 def _plan_of_kind(model: ZooModel, replacement: Any, needed: str) -> Plan:
-    _check_model(model)
+    check_zoo_model(model)
     plan = {stage.name: tuple(replacement(bank) for bank in stage.banks) for stage in model.stages}
     plan = {name: folds for name, folds in plan.items() if any(fold is not None for fold in folds)}
     if not plan:
@@ -165,9 +166,21 @@ def _replace(model: ZooModel, plan: Plan) -> ZooModel:
                 values[bank.templates.path] = replacement.templates
                 if replacement.scale is not None:
                     values[bank.scale.path] = replacement.scale
-    for weight in rebuilt.weights:
-        weight.assign(values[weight.path])
+    weights = {weight.path: weight for weight in rebuilt.weights}
+    replaced = {weight.path for stage in model.stages if stage.name in plan for weight in _bank_weights(stage)}
+    kept = set(values) - replaced
+    if lost := sorted((kept - set(weights)) | (set(weights) - set(values))):
+        raise ValueError(
+            "What a model was given since it was made could not be carried over; rewrite it before, and give it that "
+            f"afterwards. Received: {model.name!r}, whose {', '.join(lost)} would be lost or new"
+        )
+    for path, weight in weights.items():
+        weight.assign(values[path])
     return rebuilt
+
+
+def _bank_weights(stage: Stage) -> list[keras.Variable]:
+    return [weight for bank in stage.banks for weight in bank.weights]
 
 
 def _report(
