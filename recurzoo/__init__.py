@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from recurzoo.results.table import list_results
     from recurzoo.results.verify import verify
     from recurzoo.rewriting import consolidate, materialize, reestimate_batch_norm
-    from recurzoo.rewriting.freeze import freeze
+    from recurzoo.rewriting.freeze import freeze, unfreeze
     from recurzoo.rewriting.outputs import output_names, with_outputs
     from recurzoo.training.run import train
     from recurzoo.zoo.deriving import fold, grow, plan_softening, soften
@@ -71,6 +71,7 @@ __all__ = [
     "soften",
     "train",
     "trajectory",
+    "unfreeze",
     "verify",
     "with_outputs",
     "with_readouts",
@@ -108,6 +109,7 @@ _MODULES = {
     "soften": "recurzoo.zoo.deriving",
     "train": "recurzoo.training.run",
     "trajectory": "recurzoo.analysis.reading",
+    "unfreeze": "recurzoo.rewriting.freeze",
     "verify": "recurzoo.results.verify",
     "with_outputs": "recurzoo.rewriting.outputs",
     "with_readouts": "recurzoo.analysis.readouts",

@@ -31,13 +31,10 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
         ValueError: if the model is not of the zoo, or the record is not well-formed, of another architecture or names
             other than one class for each output.
     """
+    from recurzoo.families.base import check_zoo_model
     from recurzoo.families.counting import count_parameters
-    from recurzoo.models import ZooModel
 
-    if not isinstance(model, ZooModel):
-        raise ValueError(
-            f"recurzoo.save keeps models of the zoo; save others with model.save. Received: {type(model).__name__}"
-        )
+    check_zoo_model(model)
     architecture = name_of(type(model).__name__, model.architecture)
     if architecture is None:
         raise ValueError(f"The zoo has no name for this architecture. Received: {model.architecture}")

@@ -20,9 +20,15 @@ def write_config(model: ZooModel) -> str:
     """The text of a model's config.json, as core Keras reads it."""
     import keras
 
+    from recurzoo.layers.settings import only_freezing
+
     serialized = keras.saving.serialize_keras_object(model)
-    # How it was compiled is the training's business; a checkpoint is the architecture and its weights.
-    return json.dumps({key: serialized[key] for key in KEYS}, indent=2) + "\n"
+    # How it was compiled is the training's business, and its precision that of whoever loads it; a checkpoint is the
+    # architecture, its weights, and which of these learn.
+    config = {key: value for key, value in serialized["config"].items() if key not in ("dtype", "layers")}
+    if layers := only_freezing(serialized["config"].get("layers", {})):
+        config["layers"] = layers
+    return json.dumps({key: serialized[key] for key in KEYS} | {"config": config}, indent=2) + "\n"
 
 
 def read_config(path: Path) -> tuple[type[ZooModel], dict[str, Any]]:
@@ -39,6 +45,7 @@ def read_config(path: Path) -> tuple[type[ZooModel], dict[str, Any]]:
         OSError: if it cannot be read.
     """
     from recurzoo import models
+    from recurzoo.layers.settings import check_settings, only_freezing
 
     try:
         serialized = read_json(path)
@@ -50,6 +57,9 @@ def read_config(path: Path) -> tuple[type[ZooModel], dict[str, Any]]:
             raise ValueError(f"its class is one of {', '.join(sorted(known))}, and here is {shorten(name)}")
         if not isinstance(serialized["module"], str) or not isinstance(config, dict):
             raise ValueError(f"its config is a table of arguments, and here is {shorten(config)}")
+        check_settings(layers := config.get("layers", {}))
+        if "dtype" in config or layers != only_freezing(layers):
+            raise ValueError(f"of layers it says only which weights learn, and here is {shorten(config)}")
     except ValueError as error:
         raise ValueError(f"This is no config of a model of the zoo: {error}. Received: {str(path)!r}") from None
     return known[name], config

@@ -12,7 +12,7 @@ import numpy as np
 
 from recurzoo.base.errors import ExportError
 from recurzoo.exporting.destination import destination, size_on_disk
-from recurzoo.exporting.formats import get_format
+from recurzoo.exporting.formats import check_suffix, get_format
 from recurzoo.exporting.inference import inference_function, variables_read
 from recurzoo.exporting.report import ExportReport
 from recurzoo.exporting.runtime import Runtime
@@ -66,6 +66,7 @@ def export(
     chosen = get_format(format)
     _check_model(model)
     target = Path(path)
+    check_suffix(target, format)
     written = _materialized(model) if materialize else model
     parameters = sum(math.prod(variable.shape) for variable in variables_read(written, inference_function(written)))
     limit = parameters * 4 * 11 // 10 + chosen.overhead

@@ -23,6 +23,7 @@ class Format:
         overhead: int, bytes that a file may have on top of 110% of its parameters'.
         folder: bool, whether it is a folder.
         requires: the modules of the `export` extra that it needs.
+        suffix: that its files are known by; empty for a folder.
     """
 
     write: Callable[[keras.Model, Path], None]
@@ -30,13 +31,28 @@ class Format:
     overhead: int = 64 * 1024
     folder: bool = False
     requires: tuple[str, ...] = ()
+    suffix: str = ""
 
 
 FORMATS = {
-    "onnx": Format(onnx.write, onnx.load, requires=("tf2onnx", "onnx", "onnxruntime")),
-    "litert": Format(litert.write, litert.load, requires=("ai_edge_litert",)),
+    "onnx": Format(onnx.write, onnx.load, requires=("tf2onnx", "onnx", "onnxruntime"), suffix=".onnx"),
+    "litert": Format(litert.write, litert.load, requires=("ai_edge_litert",), suffix=".tflite"),
     "saved_model": Format(saved_model.write, saved_model.load, overhead=256 * 1024, folder=True),
 }
+
+
+def check_suffix(path: Path, name: str) -> None:
+    """Refuse a path whose ending is that of another format than the one it shall have.
+
+    Raises:
+        ValueError: if it is.
+    """
+    others = [other for other, found in FORMATS.items() if found.suffix and path.suffix.lower() == found.suffix]
+    if others and others != [name]:
+        raise ValueError(
+            f"A file's ending says what it is. Received: path={str(path)!r} for format={name!r}; take another path, or "
+            f"format={others[0]!r}"
+        )
 
 
 def get_format(name: str) -> Format:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_type_hints
 
 import keras
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from recurzoo.base.documents import one_line, shorten
@@ -26,6 +27,15 @@ MOST_PIXELS = 2**26
 def argument_names(kind: type) -> tuple[str, ...]:
     """The names of all arguments that a class of the zoo's models takes."""
     return tuple(_schema(kind).model_fields)
+
+
+def plain_numbers(value: Any) -> Any:
+    """Arguments with Python's numbers in place of NumPy's, which count classes and sizes as well."""
+    if isinstance(value, dict):
+        return {key: plain_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain_numbers, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def read_arguments(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:

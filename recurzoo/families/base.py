@@ -1,9 +1,10 @@
-"""What every model of the zoo has in common: pixels in, logits out, a config that is the architecture only."""
+"""What every model of the zoo has in common: pixels in, logits out, a config of its architecture and what was set."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import keras
@@ -11,15 +12,24 @@ import keras
 from recurzoo.base.documents import one_line, shorten
 from recurzoo.families.arguments import read_arguments
 from recurzoo.families.channel_statistics import CIFAR10
-from recurzoo.families.deferring import deferred_weights
+from recurzoo.families.deferring import deferred_weights, drop_weights
 from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.settings import (
+    FREEZING,
+    Owner,
+    Settings,
+    apply_settings,
+    changed_settings,
+    check_settings,
+    remember_parts,
+)
 from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.state_graph import stages_of
 from recurzoo.sharing import Initializer, Sharing, kernel_initializer
 
 
-class ZooModel(keras.Model):
-    """A functional Keras model that is rebuilt from the arguments of its class.
+class ZooModel(Owner, keras.Model):
+    """A functional Keras model that is rebuilt from the arguments of its class, and what was set on its layers since.
 
     A family's constructor calls `begin`, puts its stages in a row, and calls `finish`. The arguments below are common
     to all families.
@@ -128,6 +138,7 @@ class ZooModel(keras.Model):
                 raise ValueError(f'pooling is None, "avg" or "max". Received: pooling={graph["pooling"]!r}')
             x = pools[graph["pooling"]](data_format="channels_last", name="pool")(x)
         super().__init__(inputs=graph["images"], outputs=x, name=name)
+        remember_parts(self)
 
     @property
     def stages(self) -> list[Stage | SharedLayer]:
@@ -140,16 +151,47 @@ class ZooModel(keras.Model):
         return dict(self._architecture)
 
     def with_architecture(self, **changes: Any) -> ZooModel:
-        """A new, untrained model like this one but for some arguments, of the same precision."""
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.dtype_policy)
-        try:
-            return type(self)(**{**self._architecture, "name": self.name, **changes})
-        finally:
-            keras.config.set_dtype_policy(policy)
+        """A new, untrained model like this one but for some arguments; its precision and settings are the same."""
+        arguments = {**self._architecture, "name": self.name, **changes}
+        return self._build(arguments, self.dtype_policy, changed_settings(self), self.trainable)
+
+    @classmethod
+    def _build(
+        cls, arguments: Mapping[str, Any], dtype: Any = None, settings: Settings | None = None, trainable: bool = True
+    ) -> ZooModel:
+        settings = settings or {}
+        with deferred_weights(), _policy(dtype):
+            model = cls(**arguments)
+            made_with = {name: _only(change, FREEZING, False) for name, change in settings.items()}
+            if any(made_with.values()):
+                # An activation, a regularizer, adapters, integers for weights.
+                model = model._with_layers(arguments, made_with)
+            freezing = {name: _only(change, FREEZING) for name, change in settings.items()}
+            if settings or not trainable:
+                apply_settings(model, {"trainable": trainable, "parts": freezing})
+        return model
+
+    def _with_layers(self, arguments: Mapping[str, Any], changes: Settings) -> ZooModel:
+        if unknown := sorted(set(changes) - {layer.name for layer in self.layers}):
+            raise ValueError(f"{type(self).__name__} has no layers of these names. Received: {unknown}")
+
+        def make(layer: keras.Layer) -> keras.Layer:
+            return type(layer).from_config({**layer.get_config(), **changes.get(layer.name, {})})
+
+        graph = keras.models.clone_model(self, clone_function=make)
+        model = type(self).__new__(type(self), **arguments)
+        super(ZooModel, model).__init__(inputs=graph.input, outputs=graph.output, name=self.name)
+        object.__setattr__(model, "_architecture", self._architecture)
+        object.__setattr__(model, "_as_made", self._as_made)
+        drop_weights(self)
+        return model
 
     def get_config(self) -> dict[str, Any]:
-        config = {**self._architecture, "name": self.name}
+        config = {**self._architecture, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
+        if settings := changed_settings(self):
+            config["layers"] = settings
+        if not self.trainable:
+            config["trainable"] = False
         if config.get("sharing"):
             config["sharing"] = {
                 stage: keras.saving.serialize_keras_object(list(s) if isinstance(s, (tuple, list)) else s)
@@ -160,13 +202,45 @@ class ZooModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
         # A config may be a stranger's, through core Keras too.
-        arguments = read_arguments(cls, config)
+        set_on_layers = {key: config[key] for key in ("dtype", "layers", "trainable") if key in config}
+        arguments = read_arguments(cls, {key: value for key, value in config.items() if key not in set_on_layers})
+        settings = set_on_layers.get("layers", {})
+        check_settings(settings)
         try:
-            with deferred_weights():
-                return cls(**arguments)
+            return cls._build(arguments, set_on_layers.get("dtype"), settings, set_on_layers.get("trainable", True))
         except Exception as error:
             # Arguments of the right types may contradict each other; some of it only Keras or its backend notices.
             raise ValueError(
                 f"No {cls.__name__} can be built from these arguments: {one_line(str(error), 400)} "
                 f"Received: {shorten(config, 400)}"
             ) from error
+
+
+def check_zoo_model(model: Any) -> None:
+    """Refuse what is no model of the zoo.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(model, ZooModel):
+        raise ValueError(
+            "This takes a model of the zoo, before other layers are put on it. keras.models.clone_model gives a plain "
+            "one, which model.save saves; copy.deepcopy and with_architecture give one of the zoo. "
+            f"Received: a {type(model).__name__}{f' named {model.name!r}' if isinstance(model, keras.Model) else ''}"
+        )
+
+
+def _only(table: Mapping[str, Any], keys: Sequence[str], inside: bool = True) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if (key in keys) == inside}
+
+
+@contextmanager
+def _policy(dtype: Any) -> Iterator[None]:
+    """Build in this precision; None for Keras' own setting."""
+    before = keras.config.dtype_policy()
+    if dtype is not None:
+        keras.config.set_dtype_policy(keras.dtype_policies.get(dtype))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -63,6 +63,14 @@ def set_first_value(variable: keras.Variable, value: Callable[[], Any]) -> None:
     variable._initializer = lambda shape, dtype: keras.ops.convert_to_tensor(value(), dtype)
 
 
+def drop_weights(model: keras.Model) -> None:
+    """Let go of the weights of a model that was built within `deferred_weights` and is not needed."""
+    pending = global_state.get_global_attribute(PENDING)
+    dropped = {id(variable) for variable in model.variables}
+    pending.numbers -= sum(math.prod(variable.shape) for variable in model.variables)
+    pending[:] = [variable for variable in pending if id(variable) not in dropped]
+
+
 class _Pending(list):
     """The variables that wait for a value: no more than a network may have."""
 

@@ -13,16 +13,18 @@ def normalize_by_batch(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[A
 
     Args:
         x: tensor `(batch, height, width, channels)`, of any float type.
-        gamma: float32 tensor `(channels,)`.
-        beta: float32 tensor `(channels,)`.
+        gamma: tensor `(channels,)`.
+        beta: tensor `(channels,)`.
         epsilon: float, added to the variance.
 
     Returns:
-        The normalised tensor in the type of `x`, and mean and (biased) variance in float32.
+        The normalised tensor in the type of `x`, and mean and (biased) variance, in float32 at least.
     """
     if keras.backend.backend() == "tensorflow":
         return _fused(x, gamma, beta, epsilon)
-    wide = ops.cast(x, "float32")
+    # Never in half precision, nor doubles in single.
+    precision = "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"
+    wide, gamma, beta = (ops.cast(tensor, precision) for tensor in (x, gamma, beta))
     mean, variance = ops.moments(wide, axes=(0, 1, 2))
     normalized = ops.batch_normalization(wide, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=epsilon)
     return ops.cast(normalized, x.dtype), mean, variance
@@ -38,6 +40,7 @@ def _fused(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any
         mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
         beta, gamma = tf.cast(beta, x.dtype), tf.cast(gamma, x.dtype)
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), mean, variance
+    gamma, beta = tf.cast(gamma, "float32"), tf.cast(beta, "float32")
     normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=tf.zeros_like(beta), variance=tf.zeros_like(gamma), epsilon=epsilon
     )

@@ -11,6 +11,7 @@ from keras import ops
 
 from recurzoo.layers.blocks import Block
 from recurzoo.layers.rematerialization import rematerialize
+from recurzoo.layers.settings import Owner
 from recurzoo.layers.shortcut import Shortcut, make_shortcut
 from recurzoo.layers.step import Kernels, Step
 from recurzoo.layers.step_normalization import Normalization, StepNormalization
@@ -20,7 +21,7 @@ from recurzoo.sharing import HardBank, Initializer, KernelBank, Loop, Sharing, f
 
 
 @keras.saving.register_keras_serializable("recurzoo")
-class Stage(keras.layers.Layer):
+class Stage(Owner, keras.layers.Layer):
     """Applies one block shape for T steps, whose kernels a bank provides.
 
     Slots are the convolutions that a bank serves. By default each convolution site of the block has a bank of its own
@@ -158,8 +159,12 @@ class Stage(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
             self.shortcut.build(input_shape)
-        self.dropout = keras.layers.Dropout(block.dropout, dtype=self.dtype_policy) if block.dropout else None
-        self.stochastic_depth = StochasticDepth(self.death_rates, dtype=self.dtype_policy) if self.death_rates else None
+        self.dropout = self.stochastic_depth = None
+        if block.dropout:
+            self.dropout = keras.layers.Dropout(block.dropout, name="dropout", dtype=self.dtype_policy)
+        if self.death_rates:
+            self.stochastic_depth = StochasticDepth(self.death_rates, name="stochastic_depth", dtype=self.dtype_policy)
+        self.finish_parts()
         self.built = True
 
     def _make_banks(self) -> list[KernelBank]:
@@ -366,9 +371,10 @@ class Stage(keras.layers.Layer):
             "gamma_initializer": serialize(self.gamma_initializer),
             "kernel_initializer": self.kernel_initializer,
             "unroll": self.unroll,
+            **self.parts_config(),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Stage:
         built = {key: keras.saving.deserialize_keras_object(config[key]) for key in ("block", "sharing", "before")}
-        return cls(**{**config, **built})
+        return cls.with_parts({**config, **built})

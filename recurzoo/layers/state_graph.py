@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import ops
 
+from recurzoo.layers.settings import Owner
 from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.stage import Stage
 from recurzoo.layers.step import Kernels
@@ -24,7 +25,7 @@ States = dict[int, Any]
 
 
 @keras.saving.register_keras_serializable("recurzoo")
-class StateGraph(keras.layers.Layer):
+class StateGraph(Owner, keras.layers.Layer):
     """A recurrent network of several states, all updated at once from each other (Liao & Poggio, 2016, section 3).
 
     At each update, state j becomes the mean (or the sum) of `f_ij(state i)` over the transitions that are allowed then
@@ -137,6 +138,7 @@ class StateGraph(keras.layers.Layer):
             )
         for (source, _), stage in self.edges.items():
             stage.build((None, None, None, self.states[source][1]))
+        self.finish_parts()
         self.built = True
 
     def loops(self) -> list[Loop]:
@@ -267,13 +269,14 @@ class StateGraph(keras.layers.Layer):
             "sequential": self.sequential,
             "kernel_size": self.kernel_size,
             "unroll": self.unroll,
+            **self.parts_config(),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> StateGraph:
         restored = keras.saving.deserialize_keras_object(config["sharing"])
         sharing = {edge: tuple(found) if isinstance(found, list) else found for edge, found in restored.items()}
-        return cls(**{**config, "sharing": sharing})
+        return cls.with_parts({**config, "sharing": sharing})
 
 
 def stages_of(model: keras.Model) -> list[Stage | SharedLayer]:

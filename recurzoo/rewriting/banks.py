@@ -58,6 +58,11 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
     else:
         rebuilt = model.with_architecture(sharing={**(model.architecture.get("sharing") or {}), **sharing})
         copies = [(layer, rebuilt.get_layer(layer.name)) for layer in model.layers]
+        if lost := sorted(_kept_paths(model, plan) ^ _kept_paths(rebuilt, plan)):
+            raise ValueError(
+                "What a model was given since it was made could not be carried over; rewrite it before, and give it "
+                f"that afterwards. Received: {model.name!r}, whose {', '.join(lost)} would be lost or new"
+            )
     for layer, copy in copies:
         if isinstance(layer, keras.Layer):
             copy_state(layer, copy)
@@ -66,6 +71,12 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
             if replacement is not None:
                 fill(bank, replacement)
     return rebuilt
+
+
+def _kept_paths(model: keras.Model, plan: Plan) -> set[str]:
+    """The paths of all weights but those of banks that may be replaced."""
+    banks = [bank for name, layer in banked_layers(model).items() if name in plan for bank in layer.banks]
+    return {weight.path for weight in model.weights} - {weight.path for bank in banks for weight in bank.weights}
 
 
 def fill(bank: KernelBank, replacement: Any) -> None:

@@ -64,6 +64,11 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
                 statistics.weight = len(batch)
             model(ops.convert_to_tensor(batch), training=False)
     tables = [(layer, *measured[id(layer)].tables(layer)) for layer in normalizations]
+    if not all(np.isfinite(table).all() for _, *both in tables for table in both):
+        raise ValueError(
+            "Statistics are measured on images that give finite ones, so none were changed. Received: images with "
+            f"{np.isnan(images).sum()} times NaN, for {model.name!r}"
+        )
     for layer, mean, variance in tables:
         layer.moving_mean.assign(mean)
         layer.moving_variance.assign(variance)

@@ -11,6 +11,7 @@ from keras import ops
 from recurzoo.families.counting import count_parameters
 from recurzoo.rewriting.banks import Plan, banked_layers, replace_banks
 from recurzoo.rewriting.batch_norm import reestimate_batch_norm
+from recurzoo.rewriting.outputs import check_outputs
 from recurzoo.rewriting.report import BankReport, FoldReport, StageReport, count_layers
 from recurzoo.sharing import Fold, KernelBank, RelaxedBank, SoftBank, untied
 
@@ -94,7 +95,10 @@ def materialize(model: keras.Model) -> keras.Model:
         return Fold(untied(bank.slots), ops.convert_to_numpy(bank.kernels()), None)
 
     plan = _plan_of_kind(model, kernels, "Materializing needs a model with softly shared kernels")
-    return _report("materialize", model, replace_banks(model, plan), plan)
+    plain = replace_banks(model, plan)
+    if len(model.inputs) == 1:
+        check_outputs(model, plain)
+    return _report("materialize", model, plain, plan)
 
 
 def consolidate(model: keras.Model, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> keras.Model:

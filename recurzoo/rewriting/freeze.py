@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import keras
 
-from recurzoo.families.base import ZooModel
+from recurzoo.families.base import ZooModel, check_zoo_model
 from recurzoo.layers import StepNormalization
+from recurzoo.layers.settings import set_trainable
 
 HEAD = "head"
 
 
 def freeze(model: ZooModel, batch_norm: bool = True) -> ZooModel:
-    """Keep everything but the head from learning. Freeze before `compile`.
+    """Keep everything but the head from learning, whatever was frozen before. Freeze before `compile`.
+
+    Frozen models are saved, copied and folded as such; `unfreeze` undoes it.
 
     Args:
         model: a model of the zoo; one without a head is frozen altogether.
@@ -28,22 +31,42 @@ def freeze(model: ZooModel, batch_norm: bool = True) -> ZooModel:
         >>> model = recurzoo.load("swrn-22-1-2", num_classes=10)
         >>> recurzoo.freeze(model).compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     """
-    if not isinstance(model, ZooModel):
-        raise ValueError(
-            f"freeze takes a model of the zoo, and before other layers are put on it. Received: {type(model).__name__}"
-        )
-    model.trainable = True
+    unfreeze(model)
     for layer in model.layers:
         if layer.name != HEAD and batch_norm:
-            layer.trainable = False
+            set_trainable(layer, False)
         elif layer.name != HEAD:
             _freeze_all_but_normalization(layer)
     return model
 
 
+def unfreeze(model: ZooModel) -> ZooModel:
+    """Let everything learn again, down to each layer's parts. Compile afterwards.
+
+    Args:
+        model: a model of the zoo.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: if it is not a model of the zoo.
+
+    Example:
+        >>> recurzoo.unfreeze(model).compile(keras.optimizers.SGD(1e-3), loss)
+    """
+    check_zoo_model(model)
+    for layer in model._flatten_layers():
+        set_trainable(layer, True)
+    return model
+
+
 def _freeze_all_but_normalization(layer: keras.Layer) -> None:
-    # Not by `trainable` of the layer as a whole: a frozen stage would freeze the normalisations it owns.
-    for part in layer._flatten_layers():
-        if not isinstance(part, StepNormalization):
-            for variable in part._trainable_variables:
-                variable.trainable = False
+    parts = layer._flatten_layers(include_self=False, recursive=False)
+    if not parts and not isinstance(layer, StepNormalization):
+        set_trainable(layer, False)
+    # Not by `trainable` of an owner of parts: it would freeze the normalisations too.
+    for variable in layer._trainable_variables if parts else ():
+        variable.trainable = False
+    for part in parts:
+        _freeze_all_but_normalization(part)

@@ -8,8 +8,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from recurzoo.layers import Stage, StateGraph
+
+# How far equal outputs may be apart, of their size.
+TOLERANCE, TOLERANCES = 1e-4, {"bfloat16": 5e-2, "float16": 5e-3}
 
 
 def output_names(model: keras.Model) -> tuple[str, ...]:
@@ -129,6 +134,27 @@ class Inside(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Inside:
         return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})
+
+
+def check_outputs(model: keras.Model, other: keras.Model) -> None:
+    """Refuse a rewritten network that does not compute what the first one does, on two random images.
+
+    Args:
+        model: of images.
+        other: for which equal outputs are promised.
+
+    Raises:
+        ValueError: if their outputs differ by more than rounding.
+    """
+    shape = [32 if side is None else side for side in model.input_shape[1:]]
+    images = np.random.default_rng(0).uniform(0, 255, (2, *shape)).astype("float32")
+    expected, got = (ops.convert_to_numpy(ops.cast(m(images, training=False), "float32")) for m in (model, other))
+    difference, size = np.abs(expected - got).max(), max(1.0, float(np.abs(expected).max()))
+    if not difference <= TOLERANCES.get(model.compute_dtype, TOLERANCE) * size and np.isfinite(expected).all():
+        raise ValueError(
+            "The rewritten network does not compute what the first one does. Received: outputs that differ by "
+            f"{difference:.3g}, from {model.name!r} to {other.name!r}"
+        )
 
 
 def call_again(model: keras.Model, call: Callable[..., Any]) -> tuple[Any, Any]:

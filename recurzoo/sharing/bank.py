@@ -35,6 +35,11 @@ def kernel_initializer(word: Initializer = "he_normal", count: int = 1) -> keras
     return keras.initializers.VarianceScaling(count * scale, "fan_in", distribution)
 
 
+def as_loss(penalty: Any) -> Any:
+    """A penalty in the precision of the losses to which Keras adds it, whatever that of the weights."""
+    return ops.cast(penalty, keras.config.floatx())
+
+
 class Fold(NamedTuple):
     """The hard sharing a bank is close to, and the weights that go with it."""
 
@@ -135,6 +140,15 @@ class KernelBank(keras.Layer):
     def penalty(self) -> Any:
         """What this sharing adds to the training loss: a scalar, or None."""
         return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "sharing": keras.saving.serialize_keras_object(self.sharing),
+            "slots": self.slots,
+            "kernel_shape": list(self.kernel_shape),
+            "initializer": self.initializer,
+        }
 
     def fold(self, threshold: float) -> Fold:
         """Tie the slots that are at least `threshold` similar.

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.base.values import value
-from recurzoo.sharing.bank import Fold, KernelBank, Sharing
+from recurzoo.sharing.bank import Fold, KernelBank, Sharing, as_loss
 from recurzoo.sharing.hard import fold_vectors, tied
 from recurzoo.sharing.similarity import absolute_cosines
 
@@ -40,7 +40,9 @@ class RelaxedBank(KernelBank):
     sharing: RelaxedSharing
 
     def build(self, input_shape: Any = None) -> None:
-        self.templates = self.add_templates(self.slots, regularizer=self._distance_to_mean)
+        self.templates = self.add_templates(
+            self.slots, regularizer=lambda weight: as_loss(self._distance_to_mean(weight))
+        )
         self.pull = self.add_weight(
             name="pull",
             shape=(),

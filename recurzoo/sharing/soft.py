@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.base.values import value
-from recurzoo.sharing.bank import Fold, KernelBank, Sharing
+from recurzoo.sharing.bank import Fold, KernelBank, Sharing, as_loss
 from recurzoo.sharing.hard import fold_vectors, untied
 from recurzoo.sharing.similarity import absolute_cosines
 
@@ -75,9 +75,9 @@ class SoftBank(KernelBank):
         self.coefficients = self.add_weight(
             name="coefficients",
             shape=(self.slots, self.sharing.num_templates),
-            initializer=keras.initializers.Orthogonal(),
+            initializer=_orthogonal,
             autocast=False,
-            regularizer=self._recurrence if self.sharing.recurrence else None,
+            regularizer=(lambda weight: as_loss(self._recurrence(weight))) if self.sharing.recurrence else None,
         )
         self.built = True
 
@@ -103,3 +103,9 @@ class SoftBank(KernelBank):
     def fold(self, threshold: float) -> Fold:
         coefficients = ops.convert_to_numpy(self.coefficients)
         return fold_vectors(ops.convert_to_numpy(self.kernels()), self.similarity(), threshold, vectors=coefficients)
+
+
+def _orthogonal(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    # No backend decomposes a matrix in half precision.
+    wide = "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+    return ops.cast(keras.initializers.Orthogonal()(shape, wide), dtype)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from recurzoo.base.documents import shorten
+from recurzoo.catalog.recipe import Recipe
 
 Words = Literal["auto", "mirrored", "multiworker", "none"]
 
@@ -38,6 +39,8 @@ class Strategy:
     """
 
     kind = "none"
+    # Whether a compiled call may be of several steps.
+    several_steps = True
     replicas = 1
     workers = 1
     worker = 0
@@ -60,12 +63,18 @@ class Strategy:
         """Where what all replicas only read is made."""
         return contextlib.nullcontext()
 
-    def check_accumulation(self) -> None:
-        """Refuse to accumulate gradients where Keras cannot.
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a recipe that cannot be trained so.
 
         Raises:
-            ValueError: if it cannot.
+            ValueError: if replicas cannot have equal parts of a batch, or Keras cannot save memory here.
         """
+        if recipe.batch_size % (self.replicas * recipe.accumulate):
+            raise ValueError(
+                "Each replica has an equal part of a batch, or of each of the parts that it is accumulated from; take "
+                f"another batch_size, or strategy='none'. Received: batch_size={recipe.batch_size}, "
+                f"accumulate={recipe.accumulate} on {self.replicas} replicas"
+            )
 
     def share(self, content: bytes, worker: int = 0) -> bytes:
         """Give all workers what one of them has; all must call this together.
@@ -100,7 +109,7 @@ class JaxStrategy(Strategy):
 
 
 class TensorFlowStrategy(Strategy):
-    """One of TensorFlow's.
+    """One of TensorFlow's; Keras' loop over several steps in one call fails on it.
 
     Args:
         kind: `"mirrored"` or `"multiworker"`.
@@ -108,6 +117,8 @@ class TensorFlowStrategy(Strategy):
         worker: int, which worker this process is.
         workers: int, how many there are.
     """
+
+    several_steps = False
 
     def __init__(self, kind: str, strategy: Any, worker: int = 0, workers: int = 1):
         self.kind = kind
@@ -120,12 +131,15 @@ class TensorFlowStrategy(Strategy):
     def scope(self) -> AbstractContextManager[Any]:
         return self.strategy.scope()
 
-    def check_accumulation(self) -> None:
-        # Keras issue 20582: it adds up the replicas' gradients under a condition, which TensorFlow refuses.
-        raise ValueError(
-            "On TensorFlow gradients are accumulated on one device alone; train smaller batches, on more replicas or "
-            f"with remat, or take JAX. Received: accumulate with strategy={self.kind!r}"
-        )
+    def check(self, recipe: Recipe) -> None:
+        super().check(recipe)
+        # Keras issue 20582: it adds up the replicas' gradients under a condition, which TensorFlow refuses; and within
+        # a step that is computed a second time it refuses to add up the replicas' statistics.
+        if recipe.accumulate > 1 or recipe.remat:
+            raise ValueError(
+                "On TensorFlow memory is saved on one device only; give smaller batches to more replicas, or use JAX. "
+                f"Received: accumulate={recipe.accumulate}, remat={recipe.remat} with strategy={self.kind!r}"
+            )
 
     def share(self, content: bytes, worker: int = 0) -> bytes:
         if self.workers == 1:

@@ -77,17 +77,10 @@ def make_trainer(
         A compiled `Trainer`.
 
     Raises:
-        ValueError: if replicas cannot have equal parts of a batch.
+        ValueError: if the recipe cannot be trained by the strategy, or its steps not computed twice.
     """
     strategy = strategy or Strategy()
-    if recipe.batch_size % (strategy.replicas * recipe.accumulate):
-        raise ValueError(
-            "Each replica has an equal part of a batch, or of each of the parts that it is accumulated from; choose "
-            f"another batch_size. Received: batch_size={recipe.batch_size}, accumulate={recipe.accumulate} on "
-            f"{strategy.replicas} replicas"
-        )
-    if recipe.accumulate > 1:
-        strategy.check_accumulation()
+    strategy.check(recipe)
     for layer in network._flatten_layers():
         if isinstance(layer, Stage):
             if recipe.remat:
@@ -103,7 +96,7 @@ def make_trainer(
             metrics=list(metrics),
             # On a CPU TensorFlow runs faster without XLA.
             jit_compile=keras.backend.backend() == "jax",
-            steps_per_execution=recipe.steps_per_execution,
+            steps_per_execution=recipe.steps_per_execution if strategy.several_steps else 1,
         )
         trainer.build((recipe.batch_size, len(COLUMNS)))
         trainer.optimizer.build(trainer.trainable_variables)

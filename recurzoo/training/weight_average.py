@@ -37,13 +37,13 @@ class WeightAverage(keras.layers.Layer):
 
     def update(self) -> None:
         """Move the average one step on, where a step begins."""
-        begins = self.part is None or ops.equal(self.part, 0)
+        begins = self.part is None or ops.equal(ops.convert_to_tensor(self.part), 0)
         if self.part is not None:
-            self.part.assign((self.part + 1) % self.parts)
+            self.part.assign((ops.convert_to_tensor(self.part) + 1) % self.parts)
         for average, weight in zip(self.averages, self._followed[0], strict=True):
             weight = ops.stop_gradient(ops.convert_to_tensor(weight.value))
             moved = weight + ops.cast(self.decay, average.dtype) * (average - weight)
-            average.assign(moved if begins is True else ops.where(begins, moved, average))
+            average.assign(moved if begins is True else ops.where(begins, moved, ops.convert_to_tensor(average)))
 
     def copy_to(self, model: keras.Model) -> None:
         """Give another model of the same architecture the averaged weights, those of the last step included."""

@@ -77,8 +77,7 @@ def model_and_record(model: ZooModel | str | Path) -> tuple[ZooModel, Record]:
     if isinstance(model, (str, Path)):
         folder, record = find_checkpoint(model)
         return load(folder), record
-    from recurzoo.models import ZooModel
+    from recurzoo.families.base import check_zoo_model
 
-    if not isinstance(model, ZooModel):
-        raise ValueError(f"Only models of the zoo are measured and rewritten here. Received: {type(model).__name__}")
+    check_zoo_model(model)
     return model, Record(name=model.name, architecture=type(model).__name__)

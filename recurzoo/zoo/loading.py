@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 HEAD = "head/"
 
 
-def create(name: str, **kwargs: Any) -> ZooModel:
+def create(architecture: str, /, **kwargs: Any) -> ZooModel:
     """Build an untrained model.
 
     Args:
-        name: of an architecture, anything the grammar allows, catalogued or not.
-        **kwargs: further arguments of its class: `num_classes`, `input_shape`, `mean`, `std`, `dropout`, ...
+        architecture: its name, anything the grammar allows, catalogued or not.
+        **kwargs: further arguments of its class: `num_classes`, `input_shape`, `mean`, `std`, `dropout`, ...; and
+            `name`, the Keras model's, of which models that stand in one need different ones.
 
     Returns:
         A Keras model that takes images in 0..255 and gives logits.
@@ -39,28 +40,29 @@ def create(name: str, **kwargs: Any) -> ZooModel:
     Example:
         >>> recurzoo.create("swrn-40-4-3", num_classes=100)
     """
-    from recurzoo.families.arguments import argument_names
+    from recurzoo.families.arguments import argument_names, plain_numbers
 
-    architecture = catalog.architecture(name)
-    if twice := sorted(set(kwargs) & set(architecture.arguments)):
+    found = catalog.architecture(architecture)
+    kwargs = plain_numbers(kwargs)
+    if twice := sorted(set(kwargs) & set(found.arguments)):
         raise ValueError(
-            f"The name {name!r} already says {', '.join(twice)}. Received: {kwargs}; change the name instead"
+            f"The name {architecture!r} already says {', '.join(twice)}. Received: {kwargs}; change the name instead"
         )
-    module, _, model = architecture.model.partition(":")
+    module, _, model = found.model.partition(":")
     kind = getattr(importlib.import_module(module), model)
-    fixed = {*architecture.arguments, "name"}
-    fitting = [argument for argument in argument_names(kind) if argument not in fixed]
+    fitting = [argument for argument in argument_names(kind) if argument not in found.arguments]
     if unknown := sorted(set(kwargs) - set(fitting)):
         raise ValueError(
-            f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {name!r}; those that the name "
-            f"leaves open are {', '.join(fitting)}"
+            f"{kind.__name__} has no such argument. Received: {', '.join(unknown)} for {architecture!r}; those that "
+            f"the name leaves open are {', '.join(fitting)}"
         )
     try:
-        return kind(**architecture.arguments, **kwargs)
+        return kind(**found.arguments, **kwargs)
     except TypeError as error:
         # So Python, Keras and its backends answer an argument of another type.
         raise ValueError(
-            f"No {name!r} can be built from these arguments: {one_line(str(error))}. Received: {shorten(kwargs)}"
+            f"No {architecture!r} can be built from these arguments: {one_line(str(error))}. "
+            f"Received: {shorten(kwargs)}"
         ) from error
 
 
@@ -73,6 +75,7 @@ def load(
     token: str | bool | None = None,
     local_files_only: bool = False,
     outputs: str | Sequence[str] | None = None,
+    name: str | None = None,
 ) -> ZooModel:
     """Load a pretrained model. Its files are checked, and every weight must have its place; nothing is ever random
     but a new head.
@@ -87,6 +90,8 @@ def load(
         token: for private repositories of the Hugging Face Hub; by default the one that is logged in.
         local_files_only: bool. If True, nothing is downloaded.
         outputs: names of states inside the network, with wildcards, see `recurzoo.with_outputs`.
+        name: the Keras model's, by default the checkpoint's. Models that stand in one, as in an ensemble, need
+            different ones.
 
     Returns:
         A Keras model that takes images in 0..255 and normalises them as the checkpoint's training did; with `outputs`
@@ -108,23 +113,32 @@ def load(
         raise ValueError(
             f"A model without a head has no classes. Received: include_top=False, num_classes={num_classes}"
         )
+    from recurzoo.families.arguments import plain_numbers
+    from recurzoo.rewriting.freeze import freeze
+
     folder, record = find_checkpoint(name_or_folder, client=Client(token, local_files_only))
     verify_files(folder, record)
     kind, config = read_config(folder / CONFIG)
+    config |= {} if name is None else {"name": name}
     has_head = config.get("include_top", True)
     keeps_head = include_top and has_head and num_classes is None
     if pooling is not None and (keeps_head or num_classes is not None):
         raise ValueError(f"Pooling is for a model without a head. Received: pooling={pooling!r}; add include_top=False")
     if num_classes is not None:
-        config |= {"num_classes": num_classes, "include_top": True}
+        config |= {"num_classes": plain_numbers(num_classes), "include_top": True}
     elif not keeps_head:
         config |= {"include_top": False, "pooling": pooling or (None if has_head else config.get("pooling"))}
+    if not keeps_head:
+        config["layers"] = {name: frozen for name, frozen in config.get("layers", {}).items() if f"{name}/" != HEAD}
     if input_shape is not None:
-        config["input_shape"] = list(input_shape)
+        config["input_shape"] = plain_numbers(list(input_shape))
 
     def build() -> ZooModel:
         model = kind.from_config(config)
         check_architecture(model, record.architecture)
+        if num_classes is not None and not model.trainable:
+            # A new head learns, whatever the rest does.
+            freeze(model)
         return model
 
     with open_weights(folder / SAFETENSORS) as tensors:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurzoo.base.documents import shorten
 from recurzoo.base.files import draft, write_text
-from recurzoo.checkpoints.completing import complete
+from recurzoo.checkpoints.completing import check_class_names, complete
 from recurzoo.checkpoints.config import write_config
 from recurzoo.checkpoints.folder import (
     CARD,
@@ -34,8 +34,8 @@ from recurzoo.zoo.loading import load
 if TYPE_CHECKING:
     import keras
 
-# What a layer is given for a training or by whoever loads it, and no checkpoint keeps.
-NOT_KEPT = {"trainable", "dtype"}
+# What whoever loads a checkpoint chooses, and no checkpoint keeps.
+NOT_KEPT = {"dtype"}
 
 
 def save(
@@ -46,6 +46,7 @@ def save(
     coefficients: str | Path | None = None,
     keras: bool = False,
     overwrite: bool = False,
+    class_names: Sequence[str] | None = None,
 ) -> Record:
     """Save a model of the zoo as a checkpoint folder that `recurzoo.load` opens.
 
@@ -62,13 +63,15 @@ def save(
             angles over the epochs of its training.
         keras: bool, whether to write `metadata.json` and `model.weights.h5` too, by which core Keras opens the folder.
         overwrite: bool, whether a checkpoint that is there may be replaced.
+        class_names: for each output its class, in place of those of the record.
 
     Returns:
         The record as written.
 
     Raises:
         ValueError: if the model is not of the zoo, or holds what a checkpoint does not keep (adapters, quantised
-            kernels, an activation that is not its architecture's); if the record is not well-formed or names another
+            kernels, an activation that is not its architecture's; which weights learn is kept, and precision is that
+            of whoever loads it); if the record is not well-formed or names another
             number of classes than the model has outputs; if `folder` is the working directory or holds it.
         FileExistsError: if there is something at `folder`: a checkpoint, unless it may be replaced, or anything else.
 
@@ -79,6 +82,9 @@ def save(
     """
     folder = refuse_other_content(folder, overwrite)
     record = complete(record, model, folder.name)
+    if class_names is not None:
+        record = record.replace(class_names=tuple(class_names))
+        check_class_names(record, model)
     copies = {LOG: training_log, COEFFICIENTS: coefficients}
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as partial:

@@ -160,7 +160,7 @@ def read_state() -> Reader:
 
     arrays = {"00000 a/kernel": np.ones((3, 2), "float32"), "00001 a/seed": np.ones(2, "uint32")}
     notes: dict[str, Any] = {"recipe": {"name": "r", "epochs": 3}, "rows": [{"epoch": 1, "loss": 0.5}], "seconds": 2.5}
-    notes["precisions"] = ["float32"]
+    notes |= {"precisions": ["float32"], "strategies": ["none"]}
     kinds = {"float32": "F32", "uint32": "U32"}
     header: dict[str, Any] = {"__metadata__": {"progress": json.dumps(notes)}}
     data = b""

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from recurzoo.training.strategy import Strategy, find_strategy
+from recurzoo.catalog.recipe import Recipe
+from recurzoo.training.strategy import Strategy, TensorFlowStrategy, find_strategy
 from tests.support.replicas import (
     CASES,
     STEPS,
@@ -45,7 +46,7 @@ def on_one_device(tmp_path_factory):
 
 
 def succeed(*processes):
-    for status, _, errors in finish(*processes):
+    for status, _, errors in finish(*processes, seconds=1500):
         assert status == 0, errors[-3000:]
 
 
@@ -153,3 +154,13 @@ def test_one_device_has_no_strategy():
     strategy = find_strategy("auto")
     assert (strategy.kind, strategy.replicas, strategy.chief) == ("none", 1, True)
     assert strategy.share(b"mine") == b"mine"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("settings", [{"batch_size": 7}, {"accumulate": 2}, {"remat": True}])
+def test_what_several_devices_cannot_train_is_refused(settings):
+    common = {"name": "x", "architecture": "x", "dataset": "x", "epochs": 1}
+    strategy = TensorFlowStrategy("mirrored", SimpleNamespace(num_replicas_in_sync=2))
+    strategy.check(Recipe(**common))
+    with pytest.raises(ValueError, match="Received: .*" + "=".join(map(str, *settings.items()))):
+        strategy.check(Recipe(**common, **settings))
