@@ -206,14 +206,11 @@ def test_training_goes_on_with_its_optimizer(tmp_path):
     np.testing.assert_allclose(outputs(resumed, images), outputs(model, images), atol=1e-6)
 
 
-def test_a_clone_is_refused_in_a_sentence(tmp_path):
+def test_a_clone_is_rewritten_and_otherwise_refused_in_a_sentence(tmp_path):
     clone = keras.models.clone_model(make("swrn"))
-    attempts = (
-        recurzoo.freeze,
-        recurzoo.fold,
-        recurzoo.materialize,
-        lambda model: recurzoo.save(model, tmp_path / "x"),
-    )
-    for attempt in attempts:
+    images = images_for(clone)
+    for attempt in (recurzoo.freeze, lambda model: recurzoo.save(model, tmp_path / "x")):
         with pytest.raises(ValueError, match="deepcopy"):
             attempt(clone)
+    np.testing.assert_allclose(outputs(recurzoo.materialize(clone), images), outputs(clone, images), atol=1e-4)
+    assert recurzoo.fold(clone, 0).fold_report.layers_after < recurzoo.fold(clone, 1).fold_report.layers_after
