@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recurzoo.rewriting.freeze import freeze, unfreeze
     from recurzoo.rewriting.outputs import output_names, with_outputs
     from recurzoo.training.run import train
-    from recurzoo.zoo.deriving import fold, grow
+    from recurzoo.zoo.deriving import fold, grow, plan_softening, soften
     from recurzoo.zoo.evaluating import evaluate
     from recurzoo.zoo.fetching import fetch
     from recurzoo.zoo.listing import info, list_models
@@ -60,6 +60,7 @@ __all__ = [
     "materialize",
     "models",
     "output_names",
+    "plan_softening",
     "predict",
     "publish",
     "recipes",
@@ -67,6 +68,7 @@ __all__ = [
     "reproduce",
     "save",
     "sharing",
+    "soften",
     "train",
     "trajectory",
     "unfreeze",
@@ -97,12 +99,14 @@ _MODULES = {
     "load": "recurzoo.zoo.loading",
     "materialize": "recurzoo.rewriting",
     "output_names": "recurzoo.rewriting.outputs",
+    "plan_softening": "recurzoo.zoo.deriving",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
     "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "reproduce": "recurzoo.analysis.reproduction",
     "save": "recurzoo.zoo.saving",
+    "soften": "recurzoo.zoo.deriving",
     "train": "recurzoo.training.run",
     "trajectory": "recurzoo.analysis.reading",
     "unfreeze": "recurzoo.rewriting.freeze",

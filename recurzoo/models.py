@@ -6,7 +6,18 @@ from recurzoo.families.preresnet.network import PreActivationResNet
 from recurzoo.families.rc.network import RC
 from recurzoo.families.relaxed.network import RelaxedResNet
 from recurzoo.families.scnn.network import SCNN
+from recurzoo.families.softened.network import Softened
 from recurzoo.families.swrn.bottleneck import BottleneckSWRN
 from recurzoo.families.swrn.network import SWRN
 
-__all__ = ["FRNN", "RC", "SCNN", "SWRN", "BottleneckSWRN", "PreActivationResNet", "RelaxedResNet", "ZooModel"]
+__all__ = [
+    "FRNN",
+    "RC",
+    "SCNN",
+    "SWRN",
+    "BottleneckSWRN",
+    "PreActivationResNet",
+    "RelaxedResNet",
+    "Softened",
+    "ZooModel",
+]

@@ -16,6 +16,7 @@ from recurzoo.checkpoints.folder import COEFFICIENTS
 from recurzoo.checkpoints.record import Record
 from recurzoo.data.sets import ImageData, Split
 from recurzoo.layers import Stage
+from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.state_graph import stages_of
 from recurzoo.tasks.task import Task, open_task
 
@@ -54,8 +55,8 @@ class Subject:
         self.limit = limit
 
     @property
-    def stages(self) -> list[Stage]:
-        """The stages in order, those along the edges of a graph of states included."""
+    def stages(self) -> list[Stage | SharedLayer]:
+        """What has banks, in order; see `stages_of`."""
         return stages_of(self.model)
 
     @cached_property

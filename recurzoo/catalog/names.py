@@ -14,9 +14,10 @@ from recurzoo.families.preresnet.names import PRERESNET
 from recurzoo.families.rc.names import RC
 from recurzoo.families.relaxed.names import RELAXED_RESNET
 from recurzoo.families.scnn.names import SCNN
+from recurzoo.families.softened.names import SOFTENED
 from recurzoo.families.swrn.names import SWRN
 
-FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN)
+FAMILIES = (SWRN, RC, PRERESNET, RELAXED_RESNET, SCNN, FRNN, SOFTENED)
 # Characters of a name: more than any network needs.
 LONGEST = 100
 # The arguments by which networks share kernels, as they are where nothing is shared.

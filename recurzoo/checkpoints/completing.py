@@ -48,7 +48,8 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
         )
     check_class_names(record, model)
     changed = sharing_in_words(model.architecture.get("sharing") or {})
-    sharing = f"hard: {changed}" if changed else parse(architecture).sharing
+    kind = "soft" if "template" in changed else "hard"
+    sharing = f"{kind}: {changed}" if changed else parse(architecture).sharing
     return record.replace(parameters=count_parameters(model), sharing=sharing)
 
 
@@ -92,6 +93,8 @@ def sharing_in_words(changed: Mapping[str, Any]) -> str:
 
 
 def _bank_in_words(sharing: Any) -> str:
+    if hasattr(sharing, "num_templates"):
+        return _count(sharing.num_templates, "template")
     # Folding may leave a bank as it was, whose sharing has no table of kernels.
     if not hasattr(sharing, "index"):
         return str(sharing)

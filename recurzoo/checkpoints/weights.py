@@ -148,6 +148,10 @@ def build_to_fit(
         _check_fit(weights, {path: tensor for path, tensor in tensors.items() if not may_differ(path)})
         for path, variable in weights.items():
             set_first_value(variable, tensors[path].read)
+    for layer in model.layers:
+        # Keras' Normalization computes by what it derives from its weights.
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
     return model
 
 
@@ -171,7 +175,8 @@ def _check_fit(weights: Mapping[str, keras.Variable], tensors: Mapping[str, Stor
 
 def _rounds(variable: keras.Variable, tensor: StoredTensor) -> bool:
     # What is stored in single precision may be wanted in half; what is stored in double is not rounded in silence.
-    return tensor.dtype not in ("F16", "F32", *(["F64"] if variable.dtype == "float64" else []))
+    others = {"float64": ("F64",), "int32": ("I32",), "int64": ("I32", "I64")}
+    return tensor.dtype not in ("F16", "F32", *others.get(variable.dtype, ()))
 
 
 def _some(names: list[str]) -> str:

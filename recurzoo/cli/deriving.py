@@ -1,9 +1,9 @@
-"""`recurzoo fold` and `recurzoo grow`: one checkpoint made from another."""
+"""`recurzoo fold`, `grow` and `soften`: one checkpoint made from another."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,3 +53,80 @@ def grow_(
     grown, record = grow_checkpoint(name, to, folder.name)
     record = save(grown, folder, record, keras=keras, overwrite=overwrite)
     return Grown.of(str(out), record)
+
+
+def soften_(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A name of the zoo, a checkpoint's folder, hf://USER/REPO, a .keras file, a model of "
+            "keras.applications such as ResNet50, or keras_hub:PRESET.",
+        ),
+    ],
+    templates: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--templates",
+            metavar="K|all|GROUP=K",
+            help="How many, of each group of as many kernels; or, repeated, of groups by name or pattern.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the softened checkpoint.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only report groups, parameters and errors; write nothing.")
+    ] = False,
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="In place of --templates: the most parameters of the result.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="PATTERN", help="Layers or groups that stay as they are; repeatable."),
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="How templates are found: svd, kmeans or random.")] = "svd",
+    seed: Annotated[int, typer.Option("--seed", help="Of random templates.")] = 0,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Random weights for models of Keras, instead of a download.")
+    ] = False,
+    keras: Keras = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> Report:
+    """Let layers of one kernel shape share templates."""
+    from recurzoo.rewriting import plan_softening
+    from recurzoo.zoo.deriving import soften_checkpoint
+    from recurzoo.zoo.opening import open_model
+    from recurzoo.zoo.saving import refuse_other_content, save
+
+    if not plan and out is None:
+        raise typer.BadParameter("give a folder, or --plan to write nothing", param_hint="--out")
+    arguments: dict[str, Any] = {
+        "templates": _parse(templates or []),
+        "budget": budget,
+        "exclude": exclude or (),
+        "method": method,
+        "seed": seed,
+    }
+    if plan or out is None:
+        return plan_softening(open_model(model, untrained)[0], **arguments)
+    # Before all the work.
+    folder = refuse_other_content(out, overwrite)
+    softened, record = soften_checkpoint(model, folder.name, untrained, **arguments)
+    save(softened, folder, record, keras=keras, overwrite=overwrite)
+    return softened.soften_report
+
+
+def _parse(words: list[str]) -> Any:
+    """What `soften` takes as templates: a number or a word, or numbers by group; None without words."""
+    if not words:
+        return None
+    pairs = [word.rpartition("=") for word in words]
+    numbers = [int(count) if count.isdecimal() and len(count) < 10 else count for _, _, count in pairs]
+    if all(equals for _, equals, _ in pairs):
+        return {group: number for (group, _, _), number in zip(pairs, numbers, strict=True)}
+    if len(words) > 1:
+        raise typer.BadParameter(
+            f"give one number for all groups, or GROUP=K for each. Received: {' '.join(words)}",
+            param_hint="--templates",
+        )
+    return numbers[0]

@@ -13,6 +13,8 @@ from recurzoo.layers import Stage, StateGraph
 from recurzoo.sharing import HardBank, KernelBank, SoftBank
 
 INPUT, OUTPUT = "images", "logits"
+# From consecutive slots to the kernel of each and the factor for its output (or None).
+Serve = Callable[[Sequence[int]], list[tuple[Any, Any]]]
 
 
 class SharedKernels:
@@ -28,7 +30,7 @@ class SharedKernels:
     """
 
     def __init__(self, model: keras.Model, layout: Sequence[int]):
-        self._to_keras = tuple(int(axis) for axis in np.argsort(layout))
+        self._layout = tuple(layout)
         self._names: dict[KernelBank, list[str]] = {}
         self.arrays: dict[str, np.ndarray] = {}
         for bank in _layers(model, KernelBank):
@@ -37,7 +39,7 @@ class SharedKernels:
             # through, aborts the process where a scalar scale follows a constant kernel.
             if len(templates) == bank.slots and getattr(bank, "scale", None) is None:
                 continue
-            templates = np.ascontiguousarray(templates.transpose(0, *(axis + 1 for axis in layout)))
+            templates = np.ascontiguousarray(templates.transpose(0, *(axis + 1 for axis in self._axes(bank))))
             number = len(self._names)
             if isinstance(bank, HardBank):
                 arrays = {f"bank_{number}_kernel_{i}": kernel for i, kernel in enumerate(templates)}
@@ -54,28 +56,36 @@ class SharedKernels:
         with ExitStack() as stack:
             for bank, names in self._names.items():
                 serve = self._serve_hard if isinstance(bank, HardBank) else self._serve_soft
+                slots = serve(bank, [arguments[name] for name in names])
                 # Not as plain attributes: Keras would track them.
-                object.__setattr__(bank, "serve", serve(bank, [arguments[name] for name in names]))
+                object.__setattr__(bank, "serve", lambda slots=slots, bank=bank: slots(range(bank.slots)))
+                object.__setattr__(bank, "serve_slot", lambda slot, slots=slots: slots([slot])[0])
                 stack.callback(object.__delattr__, bank, "serve")
+                stack.callback(object.__delattr__, bank, "serve_slot")
             yield
 
-    def _serve_hard(self, bank: HardBank, kernels: list[Any]) -> Callable[[], list[tuple[Any, Any]]]:
-        def serve() -> list[tuple[Any, Any]]:
-            turned = [keras.ops.transpose(kernel, self._to_keras) for kernel in kernels]
-            scale = bank.scale
-            factors = [None] * bank.slots if scale is None else keras.ops.unstack(keras.ops.convert_to_tensor(scale))
-            return [(turned[kernel], factor) for kernel, factor in zip(bank.sharing.index, factors, strict=True)]
+    def _axes(self, bank: KernelBank) -> tuple[int, ...]:
+        """The order in which the format stores the axes of a bank's kernels: that of convolutions, or Keras' own."""
+        rank = len(bank.kernel_shape)
+        return self._layout if rank == len(self._layout) else tuple(range(rank))
+
+    def _turned(self, bank: KernelBank, kernel: Any) -> Any:
+        return keras.ops.transpose(kernel, tuple(int(axis) for axis in np.argsort(self._axes(bank))))
+
+    def _serve_hard(self, bank: HardBank, kernels: list[Any]) -> Serve:
+        def serve(slots: Sequence[int]) -> list[tuple[Any, Any]]:
+            turned = {kernel: self._turned(bank, kernels[kernel]) for kernel in {bank.sharing.index[s] for s in slots}}
+            scales = None if bank.scale is None else keras.ops.convert_to_tensor(bank.scale)
+            return [(turned[bank.sharing.index[slot]], None if scales is None else scales[slot]) for slot in slots]
 
         return serve
 
-    def _serve_soft(self, bank: SoftBank, templates: list[Any]) -> Callable[[], list[tuple[Any, Any]]]:
-        def serve() -> list[tuple[Any, Any]]:
+    def _serve_soft(self, bank: SoftBank, templates: list[Any]) -> Serve:
+        def serve(slots: Sequence[int]) -> list[tuple[Any, Any]]:
+            coefficients = keras.ops.convert_to_tensor(bank.coefficients)[slots[0] : slots[-1] + 1]
             # Mixed in the file's own layout: a transposition of every kernel at every run would cost more than the mix.
-            mixed = keras.ops.tensordot(bank.coefficients, templates[0], 1)
-            return [
-                (keras.ops.transpose(kernel, self._to_keras), None)
-                for kernel in keras.ops.unstack(mixed, num=bank.slots)
-            ]
+            mixed = keras.ops.tensordot(coefficients, templates[0], 1)
+            return [(self._turned(bank, kernel), None) for kernel in keras.ops.unstack(mixed, num=len(slots))]
 
         return serve
 

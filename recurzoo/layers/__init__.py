@@ -8,7 +8,9 @@ from recurzoo.layers.blocks import (
     PostActivationBlock,
     PreActivationBlock,
 )
+from recurzoo.layers.channels import BiasActivation, ChannelScale
 from recurzoo.layers.invertible_downsampling import InvertibleDownsampling
+from recurzoo.layers.shared import Placement, SharedConv2D, SharedDense, SharedDepthwiseConv2D
 from recurzoo.layers.shortcut import PaddingShortcut
 from recurzoo.layers.stage import Stage
 from recurzoo.layers.state_graph import StateGraph
@@ -18,14 +20,20 @@ from recurzoo.layers.transition_block import TransitionBlock
 from recurzoo.layers.transitions import adjacent_edges, full_edges, resnet_schedule
 
 __all__ = [
+    "BiasActivation",
     "Block",
     "BottleneckBlock",
+    "ChannelScale",
     "Convolution",
     "ConvolutionBlock",
     "InvertibleDownsampling",
     "PaddingShortcut",
+    "Placement",
     "PostActivationBlock",
     "PreActivationBlock",
+    "SharedConv2D",
+    "SharedDense",
+    "SharedDepthwiseConv2D",
     "Stage",
     "StateGraph",
     "StepNormalization",

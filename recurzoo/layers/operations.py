@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras
 
 from recurzoo.layers.blocks import Block
+from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.stage import Stage
 from recurzoo.layers.state_graph import StateGraph
 
@@ -54,6 +55,11 @@ def macs_by_step(model: keras.Model) -> dict[str, int]:
         if isinstance(layer, (Stage, StateGraph)):
             count = _of_stage if isinstance(layer, Stage) else _of_graph
             found |= {f"{layer.name}/{step}": macs for step, macs in enumerate(count(layer, layer.input.shape))}
+        elif isinstance(layer, SharedLayer):
+            # Keras has no public list of the nodes that a layer has in one model.
+            nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes if node.operation is layer]
+            positions = sum(math.prod(node.outputs[0].shape[1:-1]) for node in nodes)
+            found[layer.name] = positions * math.prod(layer.kernel_shape)
         elif layer.weights:
             found[layer.name] = _of_layer(layer, layer.input.shape)
     return found
@@ -70,7 +76,7 @@ def _of_layer(layer: keras.Layer, input_shape: Sequence[int]) -> int:
             total += _of_layer(inner, input_shape)
             input_shape = inner.compute_output_shape(input_shape)
         return total
-    if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)):
         positions = layer.compute_output_shape(tuple(input_shape))[1:-1]
         return math.prod(positions) * math.prod(layer.kernel.shape)
     return 0

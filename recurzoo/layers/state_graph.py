@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from recurzoo.layers.settings import Owner
+from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.stage import Stage
 from recurzoo.layers.step import Kernels
 from recurzoo.layers.step_normalization import Normalization
@@ -278,7 +279,9 @@ class StateGraph(Owner, keras.layers.Layer):
         return cls.with_parts({**config, "sharing": sharing})
 
 
-def stages_of(model: keras.Model) -> list[Stage]:
-    """A model's stages in order, those along the edges of a graph of states included."""
+def stages_of(model: keras.Model) -> list[Stage | SharedLayer]:
+    """What has a model's banks, in order: stages, those along the edges of a graph of states included, and layers that
+    are called at several nodes.
+    """
     owners = [layer.stages if isinstance(layer, StateGraph) else [layer] for layer in model.layers]
-    return [stage for stages in owners for stage in stages if isinstance(stage, Stage)]
+    return [stage for stages in owners for stage in stages if isinstance(stage, (Stage, SharedLayer))]

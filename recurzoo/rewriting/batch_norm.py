@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from recurzoo.layers import Stage, StateGraph, StepNormalization
 
 
 def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
-    """Give every step normalisation the statistics of these images, in place.
+    """Give every batch normalization, the steps' and Keras' own, the statistics of these images, in place.
 
     Images run through the network in a fixed random order, normalised batch by batch as in training, but with dropout
     and stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together.
@@ -29,8 +30,7 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
         batch_size: int, images a batch at most. As in training, larger batches give deeper steps truer statistics.
 
     Raises:
-        ValueError: if there are no images, the batch size is not positive, or the model has nothing to measure or has
-            Keras' own `BatchNormalization`.
+        ValueError: if there are no images, the batch size is not positive, or the model has nothing to measure.
 
     Example:
         >>> folded = recurzoo.fold(model, threshold=0.8)
@@ -44,13 +44,14 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
         )
     layers = list(model._flatten_layers(include_self=False))
     normalizations: list[Any] = [
-        layer for layer in layers if isinstance(layer, StepNormalization) and layer.moving_mean is not None
+        layer
+        for layer in layers
+        if (isinstance(layer, StepNormalization) and layer.moving_mean is not None)
+        or isinstance(layer, keras.layers.BatchNormalization)
     ]
-    foreign = [layer.name for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    if foreign or not normalizations:
+    if not normalizations:
         raise ValueError(
-            "Only models whose normalisations are all StepNormalization layers with statistics can be measured anew. "
-            f"Received: {model.name!r} with {len(normalizations)} of these, and BatchNormalization layers {foreign}"
+            f"Only batch normalizations have statistics to measure. Received: {model.name!r}, which has none"
         )
     measured = {id(layer): _Statistics() for layer in normalizations}
     with _observing(layers, measured):
@@ -88,10 +89,13 @@ class _Statistics:
         moments = self.weight * np.stack([np.ones_like(mean), mean, square])
         self.sums[step] = self.sums.get(step, 0) + moments
 
-    def tables(self, layer: StepNormalization) -> tuple[np.ndarray, np.ndarray]:
+    def tables(self, layer: Any) -> tuple[np.ndarray, np.ndarray]:
         """What the layer's mean and variance become; rows of steps that did not run stay."""
         means, variances = ops.convert_to_numpy(layer.moving_mean), ops.convert_to_numpy(layer.moving_variance)
         means, variances = np.array(means), np.array(variances)
+        if not isinstance(layer, StepNormalization):
+            mean, square = self.sums[0][1:] / self.sums[0][0]
+            return mean.astype(means.dtype), np.maximum(square - mean**2, 0).astype(variances.dtype)
         by_step = {step: moments[1:] / moments[0] for step, moments in self.sums.items()}
         for row in range(len(means)):
             # A step after the last has the last one's row.
@@ -108,14 +112,28 @@ def _observing(layers: list[keras.Layer], measured: dict[int, _Statistics]) -> I
     # Inside a real loop the step is a tensor, and statistics could not leave it.
     looped = [layer for layer in layers if isinstance(layer, (Stage, StateGraph)) and not layer.unroll]
     normalizations = [layer for layer in layers if id(layer) in measured]
-    try:
+    with ExitStack() as stack:
         for stage in looped:
             stage.unroll = True
+            stack.callback(setattr, stage, "unroll", False)
         for layer in normalizations:
-            layer.observer = measured[id(layer)].add
+            if isinstance(layer, StepNormalization):
+                layer.observer = measured[id(layer)].add
+                stack.callback(setattr, layer, "observer", None)
+            else:
+                # Not as a plain attribute, which Keras would track.
+                object.__setattr__(layer, "call", partial(_by_batch, layer, measured[id(layer)]))
+                stack.callback(object.__delattr__, layer, "call")
         yield
-    finally:
-        for stage in looped:
-            stage.unroll = False
-        for layer in normalizations:
-            layer.observer = None
+
+
+def _by_batch(
+    layer: keras.layers.BatchNormalization, statistics: _Statistics, inputs: Any, training: Any = None, mask: Any = None
+) -> Any:
+    """What Keras' own normalization does in training, whether or not it is frozen, and without keeping anything."""
+    x = ops.cast(inputs, "float32")
+    axis = layer.axis % len(x.shape)
+    mean, variance = ops.moments(x, [i for i in range(len(x.shape)) if i != axis])
+    statistics.add(0, mean, variance)
+    y = ops.batch_normalization(x, mean, variance, axis, layer.beta, layer.gamma, layer.epsilon)
+    return ops.cast(y, inputs.dtype)

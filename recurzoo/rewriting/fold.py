@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from recurzoo.families.base import check_zoo_model
 from recurzoo.families.counting import count_parameters
-from recurzoo.layers import Stage
-from recurzoo.models import ZooModel
+from recurzoo.rewriting.banks import Plan, banked_layers, replace_banks
 from recurzoo.rewriting.batch_norm import reestimate_batch_norm
 from recurzoo.rewriting.outputs import check_outputs
 from recurzoo.rewriting.report import BankReport, FoldReport, StageReport, count_layers
 from recurzoo.sharing import Fold, KernelBank, RelaxedBank, SoftBank, untied
 
-# For each stage, what becomes of each bank: the hard sharing in its place, or None to keep it.
-Plan = Mapping[str, tuple[Fold | None, ...]]
-
 
 def fold(
-    model: ZooModel,
+    model: keras.Model,
     threshold: float = 0.9,
     data: tuple[Any, Any] | None = None,
     train_images: Any = None,
     batch_size: int = 250,
-) -> ZooModel:
+) -> keras.Model:
     """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
 
     In every stage of several steps each slot takes the kernel of the most similar of the earlier kept slots, if that is
@@ -37,7 +31,8 @@ def fold(
     than it had templates.
 
     Args:
-        model: a `ZooModel`, left as it is; soft, relaxed and hard banks fold alike.
+        model: a model of the zoo, or one with `Stage`s or shared layers, such as `soften` makes; left as it is. Soft,
+            relaxed and hard banks fold alike.
         threshold: float in 0..1, the absolute cosine from which two slots are tied: 1 ties only what is equal but for
             scale, 0 ties all slots of a bank.
         data: pair of images `(images, height, width, channels)`, pixels in 0..255, and int labels `(images,)`, on which
@@ -47,8 +42,8 @@ def fold(
         batch_size: int, images run at once for both.
 
     Returns:
-        A new, uncompiled `ZooModel` whose attribute `fold_report`, a `FoldReport`, says what was done. The report is
-        not saved with the model.
+        A new, uncompiled model whose attribute `fold_report`, a `FoldReport`, says what was done. The report is not
+        saved with the model.
 
     Raises:
         ValueError: if the threshold is outside 0..1, the model has no stage with several slots, or `data` are not
@@ -58,16 +53,15 @@ def fold(
         >>> folded = recurzoo.fold(recurzoo.load("swrn-22-1-2"), threshold=0.8)
         >>> print(folded.fold_report)
     """
-    check_zoo_model(model)
     plan = {
-        stage.name: tuple(bank.fold(threshold) for bank in stage.banks)
-        for stage in model.stages
-        if any(bank.slots > 1 for bank in stage.banks)
+        name: tuple(bank.fold(threshold) for bank in layer.banks)
+        for name, layer in banked_layers(model).items()
+        if any(bank.slots > 1 for bank in layer.banks)
     }
     if not plan:
         raise ValueError(f"Folding needs a stage of several steps. Received: {model.name!r}, which has none.")
     accuracies = {} if data is None else {"score_before": _accuracy(model, data, batch_size)}
-    folded = _replace(model, plan)
+    folded = replace_banks(model, plan)
     if data is not None:
         accuracies["score_after"] = _accuracy(folded, data, batch_size)
     if train_images is not None:
@@ -79,14 +73,14 @@ def fold(
     )
 
 
-def materialize(model: ZooModel) -> ZooModel:
+def materialize(model: keras.Model) -> keras.Model:
     """Replace soft banks by the kernels they give: equal outputs, and nothing left to mix (eq. 1).
 
     Args:
-        model: a `ZooModel`, left as it is.
+        model: as for `fold`.
 
     Returns:
-        A new, uncompiled `ZooModel` with a `fold_report`.
+        A new, uncompiled model with a `fold_report`.
 
     Raises:
         ValueError: if the model has no soft bank.
@@ -100,22 +94,22 @@ def materialize(model: ZooModel) -> ZooModel:
             return None
         return Fold(untied(bank.slots), ops.convert_to_numpy(bank.kernels()), None)
 
-    plan = _plan_of_kind(model, kernels, "Materialising needs a model with softly shared kernels")
-    plain = _replace(model, plan)
+    plan = _plan_of_kind(model, kernels, "Materializing needs a model with softly shared kernels")
+    plain = replace_banks(model, plan)
     check_outputs(model, plain)
     return _report("materialize", model, plain, plan)
 
 
-def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> ZooModel:
+def consolidate(model: keras.Model, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> keras.Model:
     """Replace relaxed banks by their mean kernels; biases and normalisations stay per step (paper 1).
 
     Args:
-        model: a `ZooModel`, left as it is.
+        model: as for `fold`.
         data: pair of images, pixels in 0..255, and int labels, on which to measure the accuracy before and after.
         batch_size: int, images run at once.
 
     Returns:
-        A new, uncompiled `ZooModel` with a `fold_report`, whose `angle` says how far the kernels were from their means:
+        A new, uncompiled model with a `fold_report`, whose `angle` says how far the kernels were from their means:
         under one degree it costs no accuracy.
 
     Raises:
@@ -130,7 +124,7 @@ def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size
         return bank.consolidate() if isinstance(bank, RelaxedBank) else None
 
     plan = _plan_of_kind(model, mean, "Consolidating needs a model with relaxed sharing")
-    consolidated = _replace(model, plan)
+    consolidated = replace_banks(model, plan)
     accuracies = {}
     if data is not None:
         accuracies["score_before"] = _accuracy(model, data, batch_size)
@@ -138,60 +132,26 @@ def consolidate(model: ZooModel, data: tuple[Any, Any] | None = None, batch_size
     return _report("consolidate", model, consolidated, plan, **accuracies)
 
 
-def _plan_of_kind(model: ZooModel, replacement: Any, needed: str) -> Plan:
-    check_zoo_model(model)
-    plan = {stage.name: tuple(replacement(bank) for bank in stage.banks) for stage in model.stages}
+def _plan_of_kind(model: keras.Model, replacement: Any, needed: str) -> Plan:
+    layers = banked_layers(model)
+    plan = {name: tuple(replacement(bank) for bank in layer.banks) for name, layer in layers.items()}
     plan = {name: folds for name, folds in plan.items() if any(fold is not None for fold in folds)}
     if not plan:
-        kinds = sorted({type(bank.sharing).__name__ for stage in model.stages for bank in stage.banks})
+        kinds = sorted({type(bank.sharing).__name__ for layer in layers.values() for bank in layer.banks})
         raise ValueError(f"{needed}. Received: {model.name!r}, with {', '.join(kinds) or 'no sharing'}")
     return plan
 
 
-def _replace(model: ZooModel, plan: Plan) -> ZooModel:
-    """Build the model with other banks, and copy every other weight by its path."""
-    sharing = dict(model.architecture.get("sharing") or {})
-    for stage in model.stages:
-        if stage.name in plan:
-            pairs = zip(stage.banks, plan[stage.name], strict=True)
-            sharing[stage.name] = tuple(bank.sharing if fold is None else fold.sharing for bank, fold in pairs)
-    rebuilt = model.with_architecture(sharing=sharing)
-
-    values = {weight.path: weight.value for weight in model.weights}
-    for stage in rebuilt.stages:
-        if stage.name not in plan:
-            continue
-        for bank, replacement in zip(stage.banks, plan[stage.name], strict=True):
-            if replacement is not None:
-                values[bank.templates.path] = replacement.templates
-                if replacement.scale is not None:
-                    values[bank.scale.path] = replacement.scale
-    weights = {weight.path: weight for weight in rebuilt.weights}
-    replaced = {weight.path for stage in model.stages if stage.name in plan for weight in _bank_weights(stage)}
-    kept = set(values) - replaced
-    if lost := sorted((kept - set(weights)) | (set(weights) - set(values))):
-        raise ValueError(
-            "What a model was given since it was made could not be carried over; rewrite it before, and give it that "
-            f"afterwards. Received: {model.name!r}, whose {', '.join(lost)} would be lost or new"
-        )
-    for path, weight in weights.items():
-        weight.assign(values[path])
-    return rebuilt
-
-
-def _bank_weights(stage: Stage) -> list[keras.Variable]:
-    return [weight for bank in stage.banks for weight in bank.weights]
-
-
 def _report(
-    action: str, model: ZooModel, new: ZooModel, plan: Plan, threshold: float | None = None, **measured: Any
-) -> ZooModel:
+    action: str, model: keras.Model, new: keras.Model, plan: Plan, threshold: float | None = None, **measured: Any
+) -> keras.Model:
     stages = []
-    for before, after in zip(model.stages, new.stages, strict=True):
-        pairs = zip(before.banks, plan.get(before.name, ()), strict=False)
+    layers = banked_layers(model)
+    for name, after in banked_layers(new).items():
+        pairs = zip(layers[name].banks, plan.get(name, ()), strict=False)
         banks = tuple(BankReport.of(bank, replacement) for bank, replacement in pairs if replacement is not None)
         if banks:
-            stages.append(StageReport(name=before.name, loops=tuple(after.loops()), banks=banks))
+            stages.append(StageReport(name=name, loops=tuple(after.loops()), banks=banks))
     banks = tuple(bank for stage in stages for bank in stage.banks)
     report = FoldReport(
         action=action,
@@ -210,7 +170,7 @@ def _report(
     return new
 
 
-def _accuracy(model: ZooModel, data: tuple[Any, Any], batch_size: int) -> float:
+def _accuracy(model: keras.Model, data: tuple[Any, Any], batch_size: int) -> float:
     images, labels = np.asarray(data[0]), np.asarray(data[1]).reshape(-1)
     if images.ndim != 4 or not len(images) or len(images) != len(labels) or len(model.output_shape) != 2:
         raise ValueError(

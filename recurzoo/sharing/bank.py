@@ -70,7 +70,7 @@ class Sharing(Value):
 class KernelBank(keras.Layer):
     """Serves slots: gives each of several convolutions of one shape its kernel.
 
-    A bank is owned by exactly one stage: a bank passed between layers would not survive saving.
+    A bank is owned by exactly one layer: a bank passed between layers would not survive saving.
 
     Args:
         sharing: the `Sharing` that built this bank.
@@ -109,6 +109,10 @@ class KernelBank(keras.Layer):
         """
         kernels = ops.cast(self.kernels(), self.compute_dtype)
         return [(kernel, None) for kernel in ops.unstack(kernels, num=self.slots)]
+
+    def serve_slot(self, slot: int) -> tuple[Any, Any]:
+        """What `serve` gives for one slot, and no more work than that: for a graph whose nodes ask one by one."""
+        raise NotImplementedError
 
     def loop_key(self, slot: int) -> int | None:
         """Steps whose slots have equal keys may run as one loop: the number of a constant kernel, or None.

@@ -85,12 +85,17 @@ class HardBank(KernelBank):
 
     def kernels(self) -> Any:
         kernels = ops.take(self.templates, np.array(self.sharing.index), axis=0)
-        return kernels if self.scale is None else kernels * ops.reshape(self.scale, (-1, 1, 1, 1, 1))
+        ones = (1,) * len(self.kernel_shape)
+        return kernels if self.scale is None else kernels * ops.reshape(self.scale, (-1, *ones))
 
     def serve(self) -> list[tuple[Any, Any]]:
         kernels = ops.unstack(ops.convert_to_tensor(self.templates), num=self.templates.shape[0])
         scales = [None] * self.slots if self.scale is None else ops.unstack(ops.convert_to_tensor(self.scale))
         return [(kernels[kernel], scale) for kernel, scale in zip(self.sharing.index, scales, strict=True)]
+
+    def serve_slot(self, slot: int) -> tuple[Any, Any]:
+        kernel = ops.convert_to_tensor(self.templates)[self.sharing.index[slot]]
+        return kernel, None if self.scale is None else ops.convert_to_tensor(self.scale)[slot]
 
     def loop_key(self, slot: int) -> int | None:
         return self.sharing.index[slot]

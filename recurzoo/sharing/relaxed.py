@@ -55,6 +55,9 @@ class RelaxedBank(KernelBank):
     def kernels(self) -> Any:
         return ops.convert_to_tensor(self.templates)
 
+    def serve_slot(self, slot: int) -> tuple[Any, Any]:
+        return ops.cast(ops.convert_to_tensor(self.templates)[slot], self.compute_dtype), None
+
     def similarity(self) -> np.ndarray:
         flat = ops.convert_to_numpy(self.templates).reshape(self.slots, -1)
         return ops.convert_to_numpy(absolute_cosines(flat))

@@ -85,6 +85,12 @@ class SoftBank(KernelBank):
         templates = ops.reshape(self.templates, (self.sharing.num_templates, -1))
         return ops.reshape(ops.matmul(self.coefficients, templates), (self.slots, *self.kernel_shape))
 
+    def serve_slot(self, slot: int) -> tuple[Any, Any]:
+        templates = ops.reshape(self.templates, (self.sharing.num_templates, -1))
+        coefficients = ops.convert_to_tensor(self.coefficients)[slot : slot + 1]
+        kernel = ops.reshape(ops.matmul(coefficients, templates), self.kernel_shape)
+        return ops.cast(kernel, self.compute_dtype), None
+
     def similarity(self) -> np.ndarray:
         return ops.convert_to_numpy(absolute_cosines(ops.convert_to_numpy(self.coefficients)))
 

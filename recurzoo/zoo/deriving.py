@@ -1,4 +1,4 @@
-"""One checkpoint made from another: `fold` and `grow`."""
+"""One checkpoint made from another: `fold`, `grow` and `soften`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from rich.console import RenderableType
 
 from recurzoo.base.environment import describe_versions
 from recurzoo.base.records import Report, plain_text
+from recurzoo.catalog.names import name_of
 from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.zoo.evaluating import model_and_record
 from recurzoo.zoo.loading import create
+from recurzoo.zoo.opening import open_model
 
 if TYPE_CHECKING:
+    import keras
+
     from recurzoo.models import ZooModel
+    from recurzoo.rewriting.softening_plan import SofteningReport
 
 
 class Grown(Report):
@@ -145,6 +150,82 @@ def grow_checkpoint(name: str, architecture: str, folder_name: str) -> tuple[Zoo
     network, record = model_and_record(name)
     parent = Parent(action="grow", checkpoint=record.name)
     return grow(network, architecture), _derived(record, folder_name, parent, architecture=architecture)
+
+
+def soften(model: keras.Model | str | Path, *args: Any, **kwargs: Any) -> keras.Model:
+    """Let layers of one kernel shape share templates, which their coefficients mix (Savarese & Maire, 2019, eq. 1).
+
+    Args:
+        model: a Keras model, left as it is, or what `recurzoo.zoo.opening.open_model` takes: a name of the zoo or of
+            `keras.applications`, a folder, a `.keras` file.
+        *args, **kwargs: `templates`, `budget`, `exclude`, `method` and `seed`, see `recurzoo.rewriting.soften`.
+
+    Returns:
+        A new, uncompiled model with a `soften_report`.
+
+    Raises:
+        ValueError: if no layers could share, or there is no such number of templates.
+
+    Example:
+        >>> softened = recurzoo.soften(keras.applications.ResNet50(), templates=2)
+        >>> print(softened.soften_report)
+    """
+    from recurzoo import rewriting
+
+    return rewriting.soften(_opened(model), *args, **kwargs)
+
+
+def plan_softening(model: keras.Model | str | Path, *args: Any, **kwargs: Any) -> SofteningReport:
+    """Say what `soften` would do with these arguments, and how near the kernels would come, and do nothing.
+
+    Args:
+        model, *args, **kwargs: as `soften` takes them; without `templates` and `budget` the groups alone are reported.
+
+    Returns:
+        A `SofteningReport`.
+
+    Raises:
+        ValueError: as `soften`.
+
+    Example:
+        >>> print(recurzoo.plan_softening("wrn-22-1", templates=2))
+    """
+    from recurzoo import rewriting
+
+    return rewriting.plan_softening(_opened(model), *args, **kwargs)
+
+
+def _opened(model: Any) -> Any:
+    return open_model(model)[0] if isinstance(model, (str, Path)) else model
+
+
+def soften_checkpoint(
+    words: str, folder_name: str, untrained: bool = False, **kwargs: Any
+) -> tuple[keras.Model, Record]:
+    """Soften a model into a checkpoint.
+
+    Args:
+        words, untrained: as `recurzoo.zoo.opening.open_model` takes them.
+        folder_name: str, of the new checkpoint.
+        **kwargs: as `soften` takes them.
+
+    Returns:
+        The softened model and its record, neither of them stored.
+
+    Raises:
+        ValueError: as `soften`.
+    """
+    from recurzoo import rewriting
+    from recurzoo.models import ZooModel
+
+    model, record = open_model(words, untrained)
+    softened = rewriting.soften(model, **kwargs)
+    architecture = record.architecture
+    if isinstance(softened, ZooModel):
+        # Softened alike in all stages, a plain network is another one that has a name.
+        architecture = name_of(type(softened).__name__, softened.architecture) or architecture
+    parent = Parent(action="soften", checkpoint=record.name)
+    return softened, _derived(record, folder_name, parent, architecture=architecture)
 
 
 def _derived(record: Record, name: str, parent: Parent, **changes: Any) -> Record:

@@ -18,6 +18,7 @@ import pytest
 from keras import ops
 
 from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.shared import SharedLayer
 
 OPEN_ON_JAX = """
 import json, sys
@@ -84,7 +85,7 @@ def clone_has_weights_of_its_own_and_can_be_saved(model, images, folder):
 
 
 def sub_model_up_to_the_last_stage(model, images, folder):
-    name = [layer.name for layer in model.layers if isinstance(layer, (Stage, StateGraph))][-1]
+    name = [layer.name for layer in model.layers if isinstance(layer, (Stage, StateGraph, SharedLayer))][-1]
     sub = keras.Model(model.input, model.get_layer(name).output)
     sub.save(folder / "sub.keras")
     loaded = keras.saving.load_model(folder / "sub.keras")
