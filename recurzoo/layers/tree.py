@@ -1,7 +1,7 @@
 """The tree of layers that a layer or a model is, by two names of Keras' that have no public ones.
 
-`Model.layers` ends where a layer makes others by itself, as stages do; and `trainable_variables` lacks what is frozen, and
-has what inner layers learn.
+`Model.layers` ends where a layer makes others by itself, as stages do; and `trainable_variables` lacks what is frozen,
+and has what inner layers learn.
 """
 
 from __future__ import annotations
