@@ -20,6 +20,7 @@ from recurzoo.analysis.subject import Subject, batches, to_numpy
 from recurzoo.base.records import FrozenModel
 from recurzoo.checkpoints.record import Metric, Score
 from recurzoo.layers import Stage, StateGraph, StepNormalization
+from recurzoo.layers.tree import all_layers
 from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.rewriting.steps import Steps, readout_of
 from recurzoo.tasks.evaluation import finite
@@ -292,7 +293,7 @@ def _with_input_off(model: keras.Model, trained: int, images: np.ndarray, until:
 def statistics_over_time(model: keras.Model) -> list[StatisticsOverTime]:
     """The statistics, scales and shifts of each normalization that has several rows of any."""
     found = []
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, StepNormalization)]
+    layers = [layer for layer in all_layers(model) if isinstance(layer, StepNormalization)]
     for layer in sorted(layers, key=lambda layer: layer.path):
         if layer.moving_mean is None:
             continue

@@ -25,9 +25,9 @@ def write_config(model: ZooModel) -> str:
     serialized = keras.saving.serialize_keras_object(model)
     # How it was compiled is the training's business, and its precision that of whoever loads it; a checkpoint is the
     # architecture, its weights, and which of these learn.
-    config = {key: value for key, value in serialized["config"].items() if key not in ("dtype", "settings")}
-    if settings := only_freezing(serialized["config"].get("settings", {})):
-        config["settings"] = settings
+    config = {key: value for key, value in serialized["config"].items() if key not in ("dtype", "layers")}
+    if layers := only_freezing(serialized["config"].get("layers", {})):
+        config["layers"] = layers
     return json.dumps({key: serialized[key] for key in KEYS} | {"config": config}, indent=2) + "\n"
 
 
@@ -57,8 +57,8 @@ def read_config(path: Path) -> tuple[type[ZooModel], dict[str, Any]]:
             raise ValueError(f"its class is one of {', '.join(sorted(known))}, and here is {shorten(name)}")
         if not isinstance(serialized["module"], str) or not isinstance(config, dict):
             raise ValueError(f"its config is a table of arguments, and here is {shorten(config)}")
-        check_settings(settings := config.get("settings", {}))
-        if "dtype" in config or settings != only_freezing(settings):
+        check_settings(layers := config.get("layers", {}))
+        if "dtype" in config or layers != only_freezing(layers):
             raise ValueError(f"of layers it says only which weights learn, and here is {shorten(config)}")
     except ValueError as error:
         raise ValueError(f"This is no config of a model of the zoo: {error}. Received: {str(path)!r}") from None

@@ -16,6 +16,7 @@ from recurzoo.exporting.formats import check_suffix, get_format
 from recurzoo.exporting.inference import inference_function, variables_read
 from recurzoo.exporting.report import ExportReport
 from recurzoo.exporting.runtime import Runtime
+from recurzoo.layers.tree import all_layers
 
 BATCHES = (1, 3)
 
@@ -104,7 +105,7 @@ def _check_model(model: Any) -> None:
             "A model is exported from one batch of images (batch, height, width, channels) to one tensor, and must be "
             f"built. Received: {type(model).__name__} with inputs {shapes} and {len(outputs)} outputs"
         )
-    narrow = {layer.compute_dtype for layer in model._flatten_layers()} & {"float16", "bfloat16", "float64"}
+    narrow = {layer.compute_dtype for layer in all_layers(model)} & {"float16", "bfloat16", "float64"}
     if narrow:
         raise ValueError(
             f"An exported model computes in float32. Received: a model with layers in {', '.join(sorted(narrow))}. "

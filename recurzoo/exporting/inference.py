@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from recurzoo.layers import Stage, StateGraph
+from recurzoo.layers.tree import all_layers
 from recurzoo.sharing import HardBank, KernelBank, SoftBank
 
 INPUT, OUTPUT = "images", "logits"
@@ -138,4 +139,4 @@ def _unrolled(model: keras.Model) -> Iterator[None]:
 
 
 def _layers(model: keras.Model, kind: type | tuple[type, ...]) -> Iterator[Any]:
-    return (layer for layer in model._flatten_layers() if isinstance(layer, kind))
+    return (layer for layer in all_layers(model) if isinstance(layer, kind))

@@ -189,7 +189,7 @@ class ZooModel(Owner, keras.Model):
     def get_config(self) -> dict[str, Any]:
         config = {**self._architecture, "name": self.name, "dtype": keras.dtype_policies.serialize(self.dtype_policy)}
         if settings := changed_settings(self):
-            config["settings"] = settings
+            config["layers"] = settings
         if not self.trainable:
             config["trainable"] = False
         if config.get("sharing"):
@@ -202,9 +202,9 @@ class ZooModel(Owner, keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
         # A config may be a stranger's, through core Keras too.
-        set_on_layers = {key: config[key] for key in ("dtype", "settings", "trainable") if key in config}
+        set_on_layers = {key: config[key] for key in ("dtype", "layers", "trainable") if key in config}
         arguments = read_arguments(cls, {key: value for key, value in config.items() if key not in set_on_layers})
-        settings = set_on_layers.get("settings", {})
+        settings = set_on_layers.get("layers", {})
         check_settings(settings)
         try:
             return cls._build(arguments, set_on_layers.get("dtype"), settings, set_on_layers.get("trainable", True))

@@ -6,6 +6,7 @@ import math
 
 import keras
 
+from recurzoo.layers.tree import all_layers, own_variables
 from recurzoo.sharing import RelaxedBank
 
 
@@ -20,6 +21,6 @@ def count_parameters(model: keras.Model, consolidated: bool = False) -> int:
         int.
     """
     # Of the layers, not of the model: a frozen model's weights are its parameters no less.
-    own = {id(v): math.prod(v.shape) for layer in model._flatten_layers() for v in layer._trainable_variables}
-    banks = [layer for layer in model._flatten_layers() if consolidated and isinstance(layer, RelaxedBank)]
+    own = {id(v): math.prod(v.shape) for layer in all_layers(model) for v in own_variables(layer)}
+    banks = [layer for layer in all_layers(model) if consolidated and isinstance(layer, RelaxedBank)]
     return sum(own.values()) - sum((bank.slots - 1) * math.prod(bank.kernel_shape) for bank in banks)

@@ -9,6 +9,7 @@ import keras
 
 from recurzoo.layers.step import Kernels
 from recurzoo.layers.step_normalization import StepNormalization
+from recurzoo.layers.tree import all_layers
 
 if TYPE_CHECKING:
     from recurzoo.layers.stage import Stage
@@ -26,7 +27,7 @@ def rematerialize(stage: Stage, run: Callable[[Any, Kernels], Any], x: Any, kern
     Returns:
         What `run` gives.
     """
-    layers = [layer for layer in stage._flatten_layers() if isinstance(layer, StepNormalization) and layer.trainable]
+    layers = [layer for layer in all_layers(stage) if isinstance(layer, StepNormalization) and layer.trainable]
     learned: list[tuple[StepNormalization, int]] = []
 
     # Whatever has a gradient goes in as an argument, and what is learned on the way comes out: a step that learned

@@ -5,10 +5,12 @@ Keras' configs hold a layer's own arguments, and nothing of the layers that it m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+
+from recurzoo.layers.tree import own_variables, parts_of
 
 # What says which weights learn: `trainable` of a layer, where it is not as its owner's; its weights that are not as
 # the layer; and its parts, for which the same is said. All else are arguments of a layer, as its own config has them.
@@ -65,10 +67,10 @@ def set_trainable(layer: Any, value: bool) -> None:
 
 def remember_parts(owner: Any) -> None:
     """Remember the parts of a layer or model as they are."""
-    for part in _parts(owner):
+    for part in parts_of(owner):
         if isinstance(part, keras.Sequential):
             remember_parts(part)
-    object.__setattr__(owner, "_as_made", {part.name: _arguments(part) for part in _parts(owner)})
+    object.__setattr__(owner, "_as_made", {part.name: _arguments(part) for part in parts_of(owner)})
 
 
 def changed_settings(owner: Any) -> dict[str, dict[str, Any]]:
@@ -78,7 +80,7 @@ def changed_settings(owner: Any) -> dict[str, dict[str, Any]]:
         For each part that was changed, the arguments in its config that are others, and what of `FREEZING` is.
     """
     found = {}
-    for part in _parts(owner):
+    for part in parts_of(owner):
         as_made, now = owner._as_made[part.name], _arguments(part)
         change = {key: now.get(key) for key in {**as_made, **now} if as_made.get(key) != now.get(key)}
         if part.trainable != owner.trainable:
@@ -101,9 +103,9 @@ def apply_settings(layer: Any, settings: Mapping[str, Any]) -> None:
     """
     if "trainable" in settings:
         set_trainable(layer, bool(settings["trainable"]))
-    parts = {part.name: part for part in _parts(layer)}
+    parts = {part.name: part for part in parts_of(layer)}
     frozen = set(settings.get("frozen", ()))
-    weights = {variable.name: variable for variable in layer._trainable_variables}
+    weights = {variable.name: variable for variable in own_variables(layer)}
     if unknown := sorted({*settings.get("parts", {})} - {*parts}) + sorted(frozen - {*weights}):
         raise ValueError(f"A layer has settings of what it has. Received: {unknown} of {layer.name!r}")
     for name, inner in settings.get("parts", {}).items():
@@ -155,7 +157,7 @@ def _freezing(layer: Any) -> dict[str, Any]:
                     f"Of what a layer makes, numbers that are set on it are kept, and nothing else is. "
                     f"Received: {key} of {layer.name}/{name}"
                 )
-    frozen = [variable.name for variable in layer._trainable_variables if variable.trainable != layer.trainable]
+    frozen = [variable.name for variable in own_variables(layer) if variable.trainable != layer.trainable]
     return {"frozen": sorted(frozen), "parts": parts}
 
 
@@ -169,7 +171,3 @@ def _without_numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_numbers(item) for key, item in value.items() if key != "shared_object_id"}
     return [_without_numbers(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _parts(layer: Any) -> Iterable[keras.Layer]:
-    return layer._flatten_layers(include_self=False, recursive=False)

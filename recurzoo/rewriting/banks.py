@@ -40,9 +40,6 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
 
     Returns:
         A new, uncompiled model.
-
-    Raises:
-        ValueError: if a weight that a model of the zoo was given since it was made cannot be carried over.
     """
     layers = banked_layers(model)
     sharing = {
@@ -58,12 +55,17 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
 
     if is_rebuilt(model):
         rebuilt, copies = rebuild(model, copy_with_sharing)
-        for layer, copy in copies:
-            if isinstance(layer, keras.Layer):
-                copy_state(layer, copy)
     else:
         rebuilt = model.with_architecture(sharing={**(model.architecture.get("sharing") or {}), **sharing})
-        _copy_weights(model, rebuilt, plan)
+        copies = [(layer, rebuilt.get_layer(layer.name)) for layer in model.layers]
+        if lost := sorted(_kept_paths(model, plan) ^ _kept_paths(rebuilt, plan)):
+            raise ValueError(
+                "What a model was given since it was made could not be carried over; rewrite it before, and give it "
+                f"that afterwards. Received: {model.name!r}, whose {', '.join(lost)} would be lost or new"
+            )
+    for layer, copy in copies:
+        if isinstance(layer, keras.Layer):
+            copy_state(layer, copy)
     for name, layer in banked_layers(rebuilt).items():
         for bank, replacement in zip(layer.banks, plan.get(name, ()), strict=False):
             if replacement is not None:
@@ -71,29 +73,10 @@ def replace_banks(model: keras.Model, plan: Plan) -> keras.Model:
     return rebuilt
 
 
-def _copy_weights(model: keras.Model, rebuilt: keras.Model, plan: Plan) -> None:
-    """Copy weights by their paths, all but those of banks that are replaced."""
-
-    def of_banks(network: keras.Model) -> set[str]:
-        layers = banked_layers(network)
-        return {
-            weight.path
-            for name, news in plan.items()
-            for bank, new in zip(layers[name].banks, news, strict=True)
-            if new is not None
-            for weight in bank.weights
-        }
-
-    values = {weight.path: weight.value for weight in model.weights}
-    weights = {weight.path: weight for weight in rebuilt.weights}
-    kept, wanted = set(values) - of_banks(model), set(weights) - of_banks(rebuilt)
-    if kept != wanted:
-        raise ValueError(
-            "What a model was given since it was made could not be carried over; rewrite it before, and give it that "
-            f"afterwards. Received: {model.name!r}, whose {', '.join(sorted(kept ^ wanted))} would be lost or new"
-        )
-    for path in wanted:
-        weights[path].assign(values[path])
+def _kept_paths(model: keras.Model, plan: Plan) -> set[str]:
+    """The paths of all weights but those of banks that may be replaced."""
+    banks = [bank for name, layer in banked_layers(model).items() if name in plan for bank in layer.banks]
+    return {weight.path for weight in model.weights} - {weight.path for bank in banks for weight in bank.weights}
 
 
 def fill(bank: KernelBank, replacement: Any) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.layers import Stage, StateGraph, StepNormalization
+from recurzoo.layers.tree import all_layers
 
 
 def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
@@ -42,7 +43,7 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
             "Statistics are measured on at least one image, in batches of at least one. "
             f"Received: {len(images)} images, batch_size={batch_size}"
         )
-    layers = list(model._flatten_layers(include_self=False))
+    layers = all_layers(model)[1:]
     normalizations: list[Any] = [
         layer
         for layer in layers

@@ -7,6 +7,7 @@ import keras
 from recurzoo.families.base import ZooModel, check_zoo_model
 from recurzoo.layers import StepNormalization
 from recurzoo.layers.settings import set_trainable
+from recurzoo.layers.tree import all_layers, own_variables, parts_of
 
 HEAD = "head"
 
@@ -56,17 +57,17 @@ def unfreeze(model: ZooModel) -> ZooModel:
         >>> recurzoo.unfreeze(model).compile(keras.optimizers.SGD(1e-3), loss)
     """
     check_zoo_model(model)
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         set_trainable(layer, True)
     return model
 
 
 def _freeze_all_but_normalization(layer: keras.Layer) -> None:
-    parts = layer._flatten_layers(include_self=False, recursive=False)
+    parts = parts_of(layer)
     if not parts and not isinstance(layer, StepNormalization):
         set_trainable(layer, False)
     # Not by `trainable` of an owner of parts: it would freeze the normalisations too.
-    for variable in layer._trainable_variables if parts else ():
+    for variable in own_variables(layer) if parts else ():
         variable.trainable = False
     for part in parts:
         _freeze_all_but_normalization(part)

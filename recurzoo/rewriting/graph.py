@@ -12,6 +12,7 @@ import numpy as np
 from recurzoo.families.base import ZooModel
 from recurzoo.families.softened.network import Softened
 from recurzoo.layers import ChannelScale
+from recurzoo.layers.tree import all_layers, own_variables
 from recurzoo.sharing import KernelBank
 
 # Makes of an operation, and the name it has in the flat model, what is called in its place.
@@ -124,7 +125,7 @@ def copy_operation(operation: Any, name: str, **changes: Any) -> Any:
 
 def copy_state(layer: keras.Layer, copy: keras.Layer) -> None:
     """Give a built copy of a layer its weights, but for banks of another sharing, and what of it is trainable."""
-    for source, target in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
+    for source, target in zip(all_layers(layer), all_layers(copy), strict=True):
         # Not where it is so already: that would thaw what was frozen by itself.
         if target.trainable != source.trainable:
             target.trainable = source.trainable
@@ -135,7 +136,7 @@ def copy_state(layer: keras.Layer, copy: keras.Layer) -> None:
         source.save_own_variables(store)
         if store:
             target.load_own_variables({key: array_of(value) for key, value in store.items()})
-        for old, new in zip(source._trainable_variables, target._trainable_variables, strict=True):
+        for old, new in zip(own_variables(source), own_variables(target), strict=True):
             if new.trainable != old.trainable:
                 new.trainable = old.trainable
 

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from recurzoo.base.records import FrozenModel, Report
+from recurzoo.layers.tree import all_layers
 from recurzoo.sharing import Fold, HardBank, KernelBank, Loop, find_loops
 
 # By name in JSON, where a tuple would be a row of numbers.
@@ -146,7 +147,7 @@ def _describe(loops: tuple[Loop, ...]) -> str:
 
 def count_layers(model: keras.Model) -> int:
     """Count convolutions with a kernel of their own: a hard bank's kernels, any other bank's slots, each `Conv2D`."""
-    layers = list(model._flatten_layers(include_self=False))
+    layers = all_layers(model)[1:]
     plain = sum(isinstance(layer, keras.layers.Conv2D) for layer in layers)
     banks = [layer for layer in layers if isinstance(layer, KernelBank)]
     return plain + sum(len(set(bank.sharing.index)) if isinstance(bank, HardBank) else bank.slots for bank in banks)

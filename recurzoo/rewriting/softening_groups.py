@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from recurzoo.layers.tree import own_variables
 from recurzoo.rewriting.banks import banked_layers
 from recurzoo.rewriting.graph import is_rebuilt, names_of, operations, unused_name
 from recurzoo.rewriting.softening_plan import GroupReport
@@ -64,7 +65,7 @@ def _report(name: str, owner: Owner, names: dict[int, str], method: Method, seed
     if isinstance(owner, KernelBank):
         kind, members, most = type(owner), tuple(map(str, range(owner.slots))), owner.templates.shape[0]
         # Those of a frozen bank too.
-        parameters = sum(math.prod(weight.shape) for weight in owner._trainable_variables)
+        parameters = sum(math.prod(weight.shape) for weight in own_variables(owner))
     else:
         kind, members, most = type(owner[0]), tuple(names[id(layer)] for layer in owner), len(owner)
         parameters = kernels.size

@@ -11,6 +11,7 @@ import numpy as np
 from recurzoo.catalog import settings
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints.record import Score
+from recurzoo.layers.tree import all_layers
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import consolidate
 from recurzoo.sharing import KernelBank, RelaxedBank, SoftBank
@@ -99,7 +100,7 @@ def make_pull_callbacks(recipe: Recipe, network: keras.Model) -> list[keras.call
 
 def relaxed_banks(model: keras.Model) -> list[RelaxedBank]:
     """All relaxed banks of a model, by their paths."""
-    banks = [layer for layer in model._flatten_layers() if isinstance(layer, RelaxedBank)]
+    banks = [layer for layer in all_layers(model) if isinstance(layer, RelaxedBank)]
     return sorted(banks, key=lambda bank: bank.path)
 
 
@@ -124,7 +125,7 @@ def sharing_arrays(model: keras.Model) -> dict[str, np.ndarray]:
         By the bank's path: for each soft bank its coefficients `(slots, templates)`, for each relaxed bank the angle of
         each slot's kernel to their mean, in degrees, `(slots,)`.
     """
-    banks = {layer.path: layer for layer in model._flatten_layers() if isinstance(layer, KernelBank)}
+    banks = {layer.path: layer for layer in all_layers(model) if isinstance(layer, KernelBank)}
     return {
         **{
             f"{path}/coefficients": np.array(keras.ops.convert_to_numpy(bank.coefficients), "float32")

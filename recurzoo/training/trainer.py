@@ -12,6 +12,7 @@ from recurzoo.catalog.recipe import Recipe
 from recurzoo.data.augmentation import COLUMNS, AugmentedImages
 from recurzoo.layers import Stage
 from recurzoo.layers.rematerialization import check_rematerializable
+from recurzoo.layers.tree import all_layers
 from recurzoo.training.optimizers import make_optimizer
 from recurzoo.training.strategy import Strategy
 from recurzoo.training.weight_average import WeightAverage
@@ -81,7 +82,7 @@ def make_trainer(
     """
     strategy = strategy or Strategy()
     strategy.check(recipe)
-    for layer in network._flatten_layers():
+    for layer in all_layers(network):
         if isinstance(layer, Stage):
             if recipe.remat:
                 check_rematerializable(layer)

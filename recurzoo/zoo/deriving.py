@@ -13,7 +13,7 @@ from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog.names import name_of
 from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.zoo.evaluating import model_and_record
-from recurzoo.zoo.loading import create, load
+from recurzoo.zoo.loading import create
 from recurzoo.zoo.opening import open_model
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ KEPT = ("num_classes", "input_shape", "mean", "std", "include_top", "pooling")
 
 
 def fold(
-    model: ZooModel | str | Path, threshold: float = 0.9, data: str | tuple[Any, Any] | None = None, **kwargs: Any
-) -> ZooModel:
+    model: keras.Model | str | Path, threshold: float = 0.9, data: str | tuple[Any, Any] | None = None, **kwargs: Any
+) -> keras.Model:
     """Tie the convolutions whose kernels are alike, so that loops appear (Savarese & Maire, 2019, section 4.3).
 
     Args:
-        model: a `ZooModel`, left as it is, or what `recurzoo.load` takes.
+        model: what `recurzoo.load` takes, or a model of the zoo or another of stages or shared layers; left as it is.
         threshold: float in 0..1, the absolute cosine from which two slots are tied.
         data: words for a data set, as `evaluate` takes them: then the folded model has the statistics of its training
             images, and the report says what it scored before, after, and with these statistics. Or a pair of images,
@@ -67,7 +67,7 @@ def fold(
         **kwargs: with a pair: `train_images` and `batch_size`, see `recurzoo.rewriting.fold`.
 
     Returns:
-        A new, uncompiled `ZooModel` with a `fold_report`.
+        A new, uncompiled model with a `fold_report`.
 
     Raises:
         ValueError: if the threshold is outside 0..1, the model has no stage with several slots, or the data do not fit.
@@ -78,12 +78,13 @@ def fold(
     """
     from recurzoo import rewriting
 
+    if not isinstance(model, (str, Path)) and not isinstance(data, str):
+        return rewriting.fold(model, threshold, data, **kwargs)
+    network, record = model_and_record(model)
     if not isinstance(data, str):
-        network = load(model) if isinstance(model, (str, Path)) else model
         return rewriting.fold(network, threshold, data, **kwargs)
     from recurzoo.tasks.folding import fold_and_measure
 
-    network, record = model_and_record(model)
     return fold_and_measure(network, record, threshold, data)[0]
 
 

@@ -129,7 +129,7 @@ def load(
     elif not keeps_head:
         config |= {"include_top": False, "pooling": pooling or (None if has_head else config.get("pooling"))}
     if not keeps_head:
-        config["settings"] = {name: frozen for name, frozen in config.get("settings", {}).items() if f"{name}/" != HEAD}
+        config["layers"] = {name: frozen for name, frozen in config.get("layers", {}).items() if f"{name}/" != HEAD}
     if input_shape is not None:
         config["input_shape"] = plain_numbers(list(input_shape))
 

@@ -76,7 +76,7 @@ def refused(folder, tmp_path):
         ({"dropout": "__import__('os')"}, "dropout: Input should be a valid number"),
         ({"width": True}, "width: Input should be a valid integer"),
         ({"width": "1"}, "width: Input should be a valid integer"),
-        ({"settings": {"head": True}}, "Settings of layers"),
+        ({"layers": {"head": True}}, "Settings of layers"),
         ({"sharing": {"stage_1": {"class_name": "__lambda__", "config": {"value": "x"}}}}, "A stage's sharing is"),
         ({"sharing": "stage_1"}, "sharing: Input should be"),
         ({"sharing": {"no_stage": an_object("SoftSharing", {"num_templates": 2})}}, "no stages of these names"),

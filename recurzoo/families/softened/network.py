@@ -11,6 +11,7 @@ from recurzoo.base.documents import one_line, shorten
 from recurzoo.families.base import ZooModel
 from recurzoo.families.deferring import deferred_weights
 from recurzoo.families.softened.graph_config import check_graph
+from recurzoo.layers.settings import remember_parts
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -25,6 +26,7 @@ class Softened(ZooModel):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        remember_parts(self)
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -38,21 +40,22 @@ class Softened(ZooModel):
         return keras.models.clone_model(self)
 
     def get_config(self) -> dict[str, Any]:
-        return super(ZooModel, self).get_config()
+        return {"graph": super(ZooModel, self).get_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
         # A config may be a stranger's, through core Keras too.
-        if changes := sorted({"num_classes", "include_top", "pooling", "input_shape"} & set(config)):
+        if changes := sorted({*config} - {"graph"}):
             raise ValueError(
                 f"A softened network keeps its input and its head; build on its layers instead. Received: {changes}"
             )
-        check_graph(config)
+        graph = config.get("graph")
+        check_graph(graph)
         try:
             with deferred_weights():
-                return super(ZooModel, cls).from_config(copy.deepcopy(config))
+                return super(ZooModel, cls).from_config(copy.deepcopy(graph))
         except Exception as error:
             # Settings of the right kinds may contradict each other, which only Keras or its backend notices.
             raise ValueError(
-                f"No network can be built from this graph: {one_line(str(error), 400)} Received: {shorten(config, 400)}"
+                f"No network can be built from this graph: {one_line(str(error), 400)} Received: {shorten(graph, 400)}"
             ) from error
