@@ -96,6 +96,7 @@ def materialize(model: keras.Model) -> keras.Model:
 
     plan = _plan_of_kind(model, kernels, "Materializing needs a model with softly shared kernels")
     plain = replace_banks(model, plan)
+    # Images, and nothing else, are there to be tried.
     if len(model.inputs) == 1:
         check_outputs(model, plain)
     return _report("materialize", model, plain, plan)
