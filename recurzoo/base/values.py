@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Value:
-    """Gives a frozen dataclass the two methods Keras serialises objects by."""
+    """Gives a frozen dataclass the two methods Keras serializes objects by."""
 
     def get_config(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]

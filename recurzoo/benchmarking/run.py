@@ -34,7 +34,7 @@ def benchmark(
     """Measure how fast a network trains and predicts, alone or against another.
 
     Three tasks are timed: a training step (SGD with Nesterov momentum), `predict_on_batch`, and at batch 1 the same
-    with soft banks materialised. In every turn both networks and a matrix product of the same precision are timed, in
+    with soft banks materialized. In every turn both networks and a matrix product of the same precision are timed, in
     alternating order. Networks are built anew with random weights; models given stay as they are.
 
     Args:

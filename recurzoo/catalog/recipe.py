@@ -54,14 +54,14 @@ class Recipe(FrozenModel):
             it. Normalizations see each part by itself.
         remat: whether each step keeps only its input and is computed again for the gradients: a third more time, for
             memory that hardly grows with the steps.
-        seed: of initialisation, order, augmentation and dropout.
+        seed: of initialization, order, augmentation and dropout.
         precision: `"float32"`, `"mixed_bfloat16"`, or `"auto"`: bfloat16 where the machine computes in it, chosen
             anew at each start of a run. Its state is float32 in any case.
         label_smoothing: in 0..1.
         logger: `"csv"`, which is written in any case, or `"tensorboard"` for its event files as well.
         steps_per_execution: steps compiled into one call; more than 1 pays on a GPU.
         progressive: how the images grow during the run.
-        reestimate: whether the statistics of normalisations are measured anew at the end, on training images augmented
+        reestimate: whether the statistics of normalizations are measured anew at the end, on training images augmented
             as in the last epoch.
         pull: of relaxed sharing; None for the default, the paper's, where there is any.
         curriculum: of a task whose examples are generated; None for its default.

@@ -47,7 +47,7 @@ class Augmentation(FrozenModel):
 class Progressive(FrozenModel):
     """Images that grow during the run, up to the recipe's `image_size`.
 
-    The statistics of the normalisations are those of the last size, so a run that uses this measures them anew
+    The statistics of the normalizations are those of the last size, so a run that uses this measures them anew
     (`reestimate`).
 
     Attributes:
@@ -85,7 +85,7 @@ class Momentum(FrozenModel):
         nesterov: whether the momentum is Nesterov's.
         weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients.
         clip_value: gradients are clipped to plus and minus this; None for no clipping.
-        shift_rate: the rate of normalisations' shifts (beta), times the rate of everything else (airbench: 64).
+        shift_rate: the rate of normalizations' shifts (beta), times the rate of everything else (airbench: 64).
     """
 
     learning_rate: Positive = 0.1
@@ -103,7 +103,7 @@ class SGD(Momentum):
 
 
 class Muon(Momentum):
-    """SGD, whose momentum is orthogonalised before it moves a kernel or a template (Jordan et al., 2024).
+    """SGD, whose momentum is orthogonalized before it moves a kernel or a template (Jordan et al., 2024).
 
     Attributes:
         kind: `"muon"`.

@@ -167,7 +167,7 @@ def _between(positions: Any, size: int) -> Any:
 def sample_as_trained(
     images: np.ndarray, augmentation: Augmentation, fill: Any, count: int = 10_000, seed: int = 0
 ) -> np.ndarray:
-    """Some training images as a run saw them, for measuring batch-normalisation statistics anew.
+    """Some training images as a run saw them, for measuring batch-normalization statistics anew.
 
     A network trained on crops with black borders has other statistics on images without: those of plain images would
     cost it several points of accuracy.

@@ -21,7 +21,7 @@ Serve = Callable[[Sequence[int]], list[tuple[Any, Any]]]
 class SharedKernels:
     """The kernels that several convolutions use, as arguments of the traced function instead of constants of its graph.
 
-    Exporters fold a normalisation or a scale that follows a convolution into its kernel, once a convolution, and so
+    Exporters fold a normalization or a scale that follows a convolution into its kernel, once a convolution, and so
     write a shared kernel many times. They cannot fold into what is not constant yet: the arguments become constants
     of the file only after its conversion.
 
@@ -36,7 +36,7 @@ class SharedKernels:
         self.arrays: dict[str, np.ndarray] = {}
         for bank in _layers(model, KernelBank):
             templates = keras.ops.convert_to_numpy(bank.templates)
-            # Where nothing is shared, folding costs no bytes; but TensorFlow's optimiser, which ONNX conversion goes
+            # Where nothing is shared, folding costs no bytes; but TensorFlow's optimizer, which ONNX conversion goes
             # through, aborts the process where a scalar scale follows a constant kernel.
             if len(templates) == bank.slots and getattr(bank, "scale", None) is None:
                 continue

@@ -41,7 +41,7 @@ class ExportReport(Report):
 
     def __rich__(self) -> RenderableType:
         table = Table(title=f"Exported to {self.path}", show_header=False)
-        table.add_row("format", self.format + (", materialised" if self.materialized else ""))
+        table.add_row("format", self.format + (", materialized" if self.materialized else ""))
         table.add_row("parameters", f"{self.parameters:,} ({self.parameter_bytes:,} bytes)")
         table.add_row("bytes", f"{self.bytes:,} ({self.bytes_ratio:.3f} of the parameters; limit {self.bytes_limit:,})")
         batches = " and ".join(map(str, self.batches))

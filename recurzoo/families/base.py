@@ -77,8 +77,8 @@ class ZooModel(Owner, keras.Model):
         sharing: Mapping[str, Sharing | tuple[Sharing, ...]] | None = None,
         unroll: bool = True,
     ) -> Any:
-        """Start the graph: the input, and its normalisation as a layer of the model."""
-        # A saved model keeps its normalisation, whatever the default may become.
+        """Start the graph: the input, and its normalization as a layer of the model."""
+        # A saved model keeps its normalization, whatever the default may become.
         self._architecture.update(mean=tuple(map(float, mean)), std=tuple(map(float, std)))
         if not all(s > 0 for s in std):
             raise ValueError(f"A standard deviation is more than 0. Received: std={tuple(std)}")

@@ -31,7 +31,7 @@ def convolution(
 
 
 def imagenet_stem(x: Any, width: int) -> Any:
-    """A 7x7 convolution at stride 2, normalised, and max pooling at stride 2, as in He et al. (2015)."""
+    """A 7x7 convolution at stride 2, normalized, and max pooling at stride 2, as in He et al. (2015)."""
     # Zeros on both sides, as in PyTorch: see `layers.convolution`.
     x = layers.ZeroPadding2D(3, data_format="channels_last", name="stem_padding")(x)
     x = layers.Conv2D(
@@ -43,7 +43,7 @@ def imagenet_stem(x: Any, width: int) -> Any:
 
 
 def convolutions(x: Any, count: int, width: int, name: str) -> Any:
-    """3x3 convolutions without bias, with normalisation and ReLU between them."""
+    """3x3 convolutions without bias, with normalization and ReLU between them."""
     for number in range(1, count + 1):
         if number > 1:
             x = StepNormalization(1, name=f"{name}_bn{number}")(x)

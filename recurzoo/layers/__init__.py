@@ -1,4 +1,4 @@
-"""Stages, the blocks they repeat, and the normalisation of their steps."""
+"""Stages, the blocks they repeat, and the normalization of their steps."""
 
 from recurzoo.layers.blocks import (
     Block,

@@ -1,4 +1,4 @@
-"""Normalising by a batch's own statistics, by the fastest kernel each backend has."""
+"""Normalizing by a batch's own statistics, by the fastest kernel each backend has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras import ops
 
 
 def normalize_by_batch(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
-    """Normalise over all axes but the last, and over the parts of the batch that other replicas have.
+    """Normalize over all axes but the last, and over the parts of the batch that other replicas have.
 
     Args:
         x: tensor `(batch, height, width, channels)`, of any float type.
@@ -18,7 +18,7 @@ def normalize_by_batch(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[A
         epsilon: float, added to the variance.
 
     Returns:
-        The normalised tensor in the type of `x`, and mean and (biased) variance, in float32 at least.
+        The normalized tensor in the type of `x`, and mean and (biased) variance, in float32 at least.
     """
     if keras.backend.backend() == "tensorflow":
         return _fused(x, gamma, beta, epsilon)

@@ -1,6 +1,6 @@
 """The block shapes that stages repeat.
 
-A block is a frozen value: it names its convolutions and normalisations, and says how they follow each other. The
+A block is a frozen value: it names its convolutions and normalizations, and says how they follow each other. The
 weights, which differ from step to step or do not, are the stage's; a block reaches them through the `StepContext`.
 """
 
@@ -50,7 +50,7 @@ class Block(Value):
         bias: None, `"per_step"`, `"shared"`, or for each step the number of its bias (`(0, 1, 1)`: the last two steps
             have one): whether convolutions have biases, and whether steps share them.
         dropout: float, the rate of the dropout inside the block.
-        normalized_shortcut: bool, whether a projection shortcut is followed by a normalisation.
+        normalized_shortcut: bool, whether a projection shortcut is followed by a normalization.
         chained: bool, whether a step goes on from the one before; otherwise all steps are alike, from an input of one
             shape to an output of another, and the stage's owner runs them (a `StateGraph`).
     """
@@ -66,7 +66,7 @@ class Block(Value):
         raise NotImplementedError
 
     def normalizations(self, input_channels: int) -> dict[str, int]:
-        """The normalisations by name, each with its channels."""
+        """The normalizations by name, each with its channels."""
         raise NotImplementedError
 
     def apply(self, x: Any, step: StepContext) -> Any:
@@ -86,7 +86,7 @@ class BasicBlock(Block):
 
 @value
 class PreActivationBlock(BasicBlock):
-    """Two 3x3 convolutions, each after normalisation and ReLU (He et al., 2016; Wide ResNets).
+    """Two 3x3 convolutions, each after normalization and ReLU (He et al., 2016; Wide ResNets).
 
     Where the shape changes, the shortcut starts from the first activation, as in Wide ResNets.
 
@@ -113,7 +113,7 @@ class PreActivationBlock(BasicBlock):
 
 @value
 class PostActivationBlock(BasicBlock):
-    """Two 3x3 convolutions, each followed by a normalisation, ReLU between them and after the sum (He et al., 2015).
+    """Two 3x3 convolutions, each followed by a normalization, ReLU between them and after the sum (He et al., 2015).
 
     Args:
         channels: int, output channels of both convolutions.
@@ -136,7 +136,7 @@ class PostActivationBlock(BasicBlock):
 
 @value
 class ConvolutionBlock(Block):
-    """One 3x3 convolution, normalised and through ReLU, added to what it came from (Savarese & Maire, 2019, sec. 4.4).
+    """One 3x3 convolution, normalized and through ReLU, added to what it came from (Savarese & Maire, 2019, sec. 4.4).
 
     Args:
         channels: int, output channels.
@@ -161,7 +161,7 @@ class ConvolutionBlock(Block):
 
 @value
 class BottleneckBlock(Block):
-    """1x1, 3x3 and 1x1 convolutions, each followed by a normalisation (He et al., 2015); the 3x3 carries the stride.
+    """1x1, 3x3 and 1x1 convolutions, each followed by a normalization (He et al., 2015); the 3x3 carries the stride.
 
     Args:
         channels: int, output channels.

@@ -25,7 +25,7 @@ class RowConstant(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         if shape[0] != len(self.values):
-            raise ValueError(f"This initialises {len(self.values)} rows. Received: shape={tuple(shape)}")
+            raise ValueError(f"This initializes {len(self.values)} rows. Received: shape={tuple(shape)}")
         column = ops.reshape(ops.convert_to_tensor(self.values, dtype), (-1, *[1] * (len(shape) - 1)))
         # Not broadcast: on PyTorch that gives a view, whose numbers share memory and which nothing can be assigned to.
         return column * ops.ones(tuple(shape), dtype)

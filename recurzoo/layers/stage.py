@@ -34,13 +34,13 @@ class Stage(Owner, keras.layers.Layer):
         block: a `Block`, what one step does.
         steps: int, T.
         sharing: a `Sharing`, or a tuple of one for each bank.
-        normalization: what the steps' normalisations share, one of `StepNormalization`'s words or an index.
+        normalization: what the steps' normalizations share, one of `StepNormalization`'s words or an index.
         strides: int, of the first step.
         shortcut: `"projection"` or `"padding"`, used where the first step changes the shape.
         across_sites: bool, whether one bank serves all convolution sites.
         before: dict from step to a layer that runs before that step and keeps the channels (RC's pooling).
         death_rates: list of floats, one a step, for stochastic depth; None for none.
-        gamma_initializer: initializer of the normalisations' scales.
+        gamma_initializer: initializer of the normalizations' scales.
         kernel_initializer: how kernels start, `"he_normal"` or `"pytorch"`, see `recurzoo.sharing.kernel_initializer`.
         unroll: bool. If False, repeated steps run as a real loop when not training; results are equal.
 
@@ -57,7 +57,7 @@ class Stage(Owner, keras.layers.Layer):
         ValueError: if the number of steps is not positive or beyond reason, or a sharing does not fit the slots.
 
     Example:
-        A recurrent stage, four steps of one kernel pair, each with its own normalisation:
+        A recurrent stage, four steps of one kernel pair, each with its own normalization:
 
         >>> stage = Stage(PostActivationBlock(64), steps=4, sharing=tied(4))
         >>> stage(images).shape
@@ -125,7 +125,7 @@ class Stage(Owner, keras.layers.Layer):
         normalized = block.normalizations(input_channels)
         if self.steps > 1 and block.chained and normalized != block.normalizations(block.channels):
             raise ValueError(
-                f"{type(block).__name__} normalises its input, so a first step from {input_channels} to "
+                f"{type(block).__name__} normalizes its input, so a first step from {input_channels} to "
                 f"{block.channels} channels needs a stage of its own. Received: steps={self.steps}"
             )
         self.normalizations = {
@@ -236,7 +236,7 @@ class Stage(Owner, keras.layers.Layer):
         Args:
             x: tensor `(batch, height, width, input channels)`.
             steps: int, how many steps to run instead of all. More than there are repeat the last step, which then must
-                share its kernels with the one before, or be meant to repeat by `extra_scale`; its normalisation is
+                share its kernels with the one before, or be meant to repeat by `extra_scale`; its normalization is
                 reused.
             skip: steps to leave out.
             trajectory: bool, whether to return the state after each step instead of the last one only.

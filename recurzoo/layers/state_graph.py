@@ -37,7 +37,7 @@ class StateGraph(Owner, keras.layers.Layer):
     out after each.
 
     Each edge is a `Stage` of `TransitionBlock`s, whose steps are the updates at which it runs; so kernels and
-    normalisations are shared over time, or are not, as in any stage. Its name is `edge_i_j`.
+    normalizations are shared over time, or are not, as in any stage. Its name is `edge_i_j`.
 
     Args:
         states: for each state its `(size, width)`: height of its maps and channels. Only the sizes' ratios count, which
@@ -45,8 +45,8 @@ class StateGraph(Owner, keras.layers.Layer):
         schedule: for each update the edges `(i, j)` that are allowed, from state i to state j, counted from 0.
         combine: `"mean"` (FRNN) or `"sum"` (ResNet).
         weights: `"shared"` over time, one set an edge, or `"independent"`.
-        normalization: what the updates' normalisations share, one of `StepNormalization`'s words; time-specific
-            normalisation is `"no_affine"`, or `"shared_affine"` with scale and shift shared over time.
+        normalization: what the updates' normalizations share, one of `StepNormalization`'s words; time-specific
+            normalization is `"no_affine"`, or `"shared_affine"` with scale and shift shared over time.
         sharing: dict from an edge's name to its `Sharing` (or a tuple of one a bank), in place of what `weights` says.
         sequential: bool, whether input and output are sequences, one member for each update.
         kernel_size: int, of all convolutions: 3, or 1 for states without extent.

@@ -1,4 +1,4 @@
-"""Batch normalisation with a leading axis of steps."""
+"""Batch normalization with a leading axis of steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Normalization = Words | tuple[int, ...]
 
 @keras.saving.register_keras_serializable("recurzoo")
 class StepNormalization(keras.layers.Layer):
-    """Batch normalisation for the steps of a recurrent stage, with a choice of what the steps share.
+    """Batch normalization for the steps of a recurrent stage, with a choice of what the steps share.
 
     | `sharing`         | statistics | scale and shift | used by                                          |
     |-------------------|------------|-----------------|--------------------------------------------------|
@@ -37,7 +37,7 @@ class StepNormalization(keras.layers.Layer):
         gamma_initializer: initializer of the scale.
 
     Attributes:
-        observer: None, or a function of step, mean and variance. While there is one, the layer always normalises by
+        observer: None, or a function of step, mean and variance. While there is one, the layer always normalizes by
             the batch, and tells the observer the batch's statistics instead of learning from them.
 
     Input shape:
@@ -61,7 +61,7 @@ class StepNormalization(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if isinstance(sharing, str) and sharing not in get_args(Words):
-            raise ValueError(f"A step normalisation shares one of {get_args(Words)}. Received: sharing={sharing!r}")
+            raise ValueError(f"A step normalization shares one of {get_args(Words)}. Received: sharing={sharing!r}")
         self.steps = steps
         self.sharing: Normalization = sharing if isinstance(sharing, str) else tuple(sharing)
         # For each step its row of the statistics, and of scale and shift; None where there are none.
@@ -105,7 +105,7 @@ class StepNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, step: Any = 0, training: bool | None = None) -> Any:
-        """Normalise at one step.
+        """Normalize at one step.
 
         Args:
             x: tensor `(batch, height, width, channels)`.

@@ -38,7 +38,7 @@ class StochasticDepth(keras.layers.Layer):
         self.built = True
 
     def call(self, residual: Any, step: Any = 0, training: bool | None = None) -> Any:
-        # A step after the last reuses the last one's rate, as its normalisation does.
+        # A step after the last reuses the last one's rate, as its normalization does.
         rates = ops.convert_to_tensor(self.death_rates, dtype="float32")
         survival = 1 - ops.take(rates, ops.minimum(step, len(self.death_rates) - 1))
         if training:

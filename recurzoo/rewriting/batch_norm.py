@@ -1,4 +1,4 @@
-"""Batch-normalisation statistics measured anew, for a network whose kernels have changed under them."""
+"""Batch-normalization statistics measured anew, for a network whose kernels have changed under them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from recurzoo.layers.tree import all_layers
 def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250) -> None:
     """Give every batch normalization, the steps' and Keras' own, the statistics of these images, in place.
 
-    Images run through the network in a fixed random order, normalised batch by batch as in training, but with dropout
+    Images run through the network in a fixed random order, normalized batch by batch as in training, but with dropout
     and stochastic depth as in inference. Mean and (biased) variance of each step are those of all images together.
     Where steps share one pair of statistics, it becomes the average over these steps. Nothing else changes; if anything
     fails, nothing at all.
 
     Args:
-        model: a Keras model, changed in place; frozen normalisations are measured too.
+        model: a Keras model, changed in place; frozen normalizations are measured too.
         images: array `(images, height, width, channels)`, pixels in 0..255, from the training set and augmented as in
             training: a network trained on crops with black borders has other statistics on images without.
         batch_size: int, images a batch at most. As in training, larger batches give deeper steps truer statistics.
@@ -56,7 +56,7 @@ def reestimate_batch_norm(model: keras.Model, images: Any, batch_size: int = 250
         )
     measured = {id(layer): _Statistics() for layer in normalizations}
     with _observing(layers, measured):
-        # Shuffled, since a folder's images come class by class, and batches of one class would normalise it away; and
+        # Shuffled, since a folder's images come class by class, and batches of one class would normalize it away; and
         # split evenly, since a small last batch would be an odd one.
         order = np.random.default_rng(0).permutation(len(images))
         for indices in np.array_split(order, math.ceil(len(images) / batch_size)):

@@ -1,4 +1,4 @@
-"""Folding, materialising and consolidating are one act: banks of a model give way to hard-shared ones."""
+"""Folding, materializing and consolidating are one act: banks of a model give way to hard-shared ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fold(
         data: pair of images `(images, height, width, channels)`, pixels in 0..255, and int labels `(images,)`, on which
             to measure the accuracy before and after.
         train_images: array of training images, augmented as in training. If given, the new model's
-            batch-normalisation statistics are measured anew on them; if not, they stay those of `model`.
+            batch-normalization statistics are measured anew on them; if not, they stay those of `model`.
         batch_size: int, images run at once for both.
 
     Returns:
@@ -103,7 +103,7 @@ def materialize(model: keras.Model) -> keras.Model:
 
 
 def consolidate(model: keras.Model, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> keras.Model:
-    """Replace relaxed banks by their mean kernels; biases and normalisations stay per step (paper 1).
+    """Replace relaxed banks by their mean kernels; biases and normalizations stay per step (paper 1).
 
     Args:
         model: as for `fold`.

@@ -19,7 +19,7 @@ def freeze(model: ZooModel, batch_norm: bool = True) -> ZooModel:
 
     Args:
         model: a model of the zoo; one without a head is frozen altogether.
-        batch_norm: bool. If True, batch normalisation is frozen too: it stays in inference mode, so its statistics do
+        batch_norm: bool. If True, batch normalization is frozen too: it stays in inference mode, so its statistics do
             not drift. If False, its statistics, scales and shifts go on learning.
 
     Returns:
@@ -66,7 +66,7 @@ def _freeze_all_but_normalization(layer: keras.Layer) -> None:
     parts = parts_of(layer)
     if not parts and not isinstance(layer, StepNormalization):
         set_trainable(layer, False)
-    # Not by `trainable` of an owner of parts: it would freeze the normalisations too.
+    # Not by `trainable` of an owner of parts: it would freeze the normalizations too.
     for variable in own_variables(layer) if parts else ():
         variable.trainable = False
     for part in parts:

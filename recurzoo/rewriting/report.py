@@ -78,7 +78,7 @@ class StageReport(FrozenModel):
 
 
 class FoldReport(Report):
-    """What folding, consolidating or materialising did.
+    """What folding, consolidating or materializing did.
 
     Layers are counted as Savarese & Maire (2019, appendix A) do: every convolution with a kernel of its own, the stem
     and the shortcuts included.

@@ -124,7 +124,7 @@ def fold_vectors(
 
     Each keeps its own signed scale, `<a_i, a_c> / |a_c|^2`.
 
-    The scale must stay: what follows a block's last convolution is the residual sum, which a normalisation does not
+    The scale must stay: what follows a block's last convolution is the residual sum, which a normalization does not
     make blind to sign and size.
 
     Args:

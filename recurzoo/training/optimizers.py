@@ -27,7 +27,7 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
         nesterov: bool.
         coupled_decay: float.
         exclude: names of weights that do not decay.
-        shift_rate: float, the rate of normalisations' shifts (`beta`), times the learning rate.
+        shift_rate: float, the rate of normalizations' shifts (`beta`), times the learning rate.
         **kwargs: see `keras.optimizers.SGD`.
     """
 

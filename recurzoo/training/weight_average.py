@@ -9,7 +9,7 @@ from keras import ops
 
 
 class WeightAverage(keras.layers.Layer):
-    """Follows a model's variables, normalisation statistics included: `average = d * average + (1 - d) * weight`.
+    """Follows a model's variables, normalization statistics included: `average = d * average + (1 - d) * weight`.
 
     It is updated inside the training step, and compiled with it; Keras' own `use_ema` breaks a second `fit` on JAX.
     While `decay` is 0 it just equals the weights.

@@ -94,7 +94,7 @@ def load(
             different ones.
 
     Returns:
-        A Keras model that takes images in 0..255 and normalises them as the checkpoint's training did; with `outputs`
+        A Keras model that takes images in 0..255 and normalizes them as the checkpoint's training did; with `outputs`
         one that gives a dictionary of these states.
 
     Raises:

@@ -69,7 +69,7 @@ def save(
         The record as written.
 
     Raises:
-        ValueError: if the model is not of the zoo, or holds what a checkpoint does not keep (adapters, quantised
+        ValueError: if the model is not of the zoo, or holds what a checkpoint does not keep (adapters, quantized
             kernels, an activation that is not its architecture's; which weights learn is kept, and precision is that
             of whoever loads it); if the record is not well-formed or names another
             number of classes than the model has outputs; if `folder` is the working directory or holds it.

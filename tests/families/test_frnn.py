@@ -150,7 +150,7 @@ def test_readout_times_without_weights_are_refused():
     with pytest.raises(ValueError, match=r"no weights for. Received: edge_0_0, edge_1_0"):
         FRNN(edges="adjacent", readout=3, **TINY).with_readout(5)
     relaxed = FRNN(readout=4, sharing={"edge_0_0": RelaxedSharing()}, **TINY)
-    with pytest.raises(ValueError, match=r"materialise or consolidate.*Received: edge_0_0 with RelaxedSharing"):
+    with pytest.raises(ValueError, match=r"materialize or consolidate.*Received: edge_0_0 with RelaxedSharing"):
         relaxed.with_readout(5)
     assert recurzoo.consolidate(relaxed).with_readout(5).architecture["sharing"]["edge_0_0"] == (tied(3), tied(3))
 

@@ -217,13 +217,13 @@ def test_half_precision(images, randomize):
     np.testing.assert_allclose(found, expected, atol=0.1 * np.abs(expected).max())
 
 
-def test_folding_keeps_biases_and_normalisations_as_they_are(images, randomize):
+def test_folding_keeps_biases_and_normalizations_as_they_are(images, randomize):
     model = randomize(PreActivationResNet(26, 1, "shared", **TINY))
     folded = recurzoo.fold(model, threshold=0.99)
     assert folded.fold_report.parameters_after == folded.fold_report.parameters_before
     expected = ops.convert_to_numpy(model(images, training=False))
     np.testing.assert_allclose(folded(images, training=False), expected, atol=1e-4 * np.abs(expected).max())
-    # All kernels of a stage tied, from which biases and normalisations do not follow.
+    # All kernels of a stage tied, from which biases and normalizations do not follow.
     tied = recurzoo.fold(model, threshold=0)
     assert [stage.biases["conv1"].shape[0] for stage in tied.stages] == [2, 1, 1, 1, 1]
     assert tied.fold_report.layers_after < tied.fold_report.layers_before

@@ -17,7 +17,7 @@ from tests.support.numpy_layers import convolve, normalize, relu
 from tests.support.precision import mixed_bfloat16
 
 TINY = {"width": 3, "num_classes": 5, "input_shape": (8, 8, 3)}
-# Table 2 and what follows for a hundred classes; facts of table 1 need no table: the cells' normalisations go.
+# Table 2 and what follows for a hundred classes; facts of table 1 need no table: the cells' normalizations go.
 COUNTS = {
     "rc-1": (1_259_082, 1_282_212),
     "rc-2": (1_260_362, 1_283_492),

@@ -1,4 +1,4 @@
-"""Every bank and every normalisation through every way a Keras model is saved, copied or rebuilt."""
+"""Every bank and every normalization through every way a Keras model is saved, copied or rebuilt."""
 
 import keras
 import pytest

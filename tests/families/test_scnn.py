@@ -35,7 +35,7 @@ def test_counts(name, count):
     assert [bank.slots for bank in model.get_layer("stage").banks] == [20]
 
 
-def test_one_bank_serves_all_convolutions_and_r_is_regularised():
+def test_one_bank_serves_all_convolutions_and_r_is_regularized():
     (bank,) = recurzoo.create("scnn-20").get_layer("stage").banks
     assert isinstance(bank, SoftBank)
     assert tuple(bank.coefficients.shape) == (20, 20)

@@ -59,7 +59,7 @@ def make_state(depth, width, templates, classes, seed=0):
 
 
 def authors_network(state, pixels):
-    """Their forward pass on normalised images, in float64."""
+    """Their forward pass on normalized images, in float64."""
 
     def batch_norm_relu(x, name):
         names = ("running_mean", "running_var", "weight", "bias")
@@ -255,7 +255,7 @@ def test_networks_the_authors_code_lacks_are_not_written(model):
         export_soft_sharing(model())
 
 
-def test_one_stage_alone_may_be_materialised():
+def test_one_stage_alone_may_be_materialized():
     model = SWRN(16, 1, 2, sharing={"stage_1": untied(2), "stage_2": SoftSharing(1)})
     names = export_soft_sharing(model).keys()
     assert "stage_1.1.conv1.weight" in names
@@ -322,9 +322,9 @@ def test_logits_of_the_network_in_pytorch(depth, width, templates, pixels):
     network = Network().eval()
     model = import_soft_sharing(make_state(depth, width, templates, 10))
     network.load_state_dict({n: torch.from_numpy(a.copy()) for n, a in export_soft_sharing(model).items()})
-    normalised = torch.from_numpy(((pixels / 255 - MEAN) / STD).astype("float32")).permute(0, 3, 1, 2)
+    normalized = torch.from_numpy(((pixels / 255 - MEAN) / STD).astype("float32")).permute(0, 3, 1, 2)
     with torch.no_grad():
-        theirs = network(normalised).numpy()
+        theirs = network(normalized).numpy()
     np.testing.assert_allclose(ops.convert_to_numpy(model(pixels)), theirs, rtol=0, atol=1e-5)
     again = import_soft_sharing(nn.DataParallel(network).state_dict())
     np.testing.assert_array_equal(ops.convert_to_numpy(again(pixels)), ops.convert_to_numpy(model(pixels)))

@@ -96,7 +96,7 @@ def test_dropout_stands_between_the_second_activation_and_the_second_convolution
     assert not np.isclose(ops.convert_to_numpy(stage(x, training=True)) - x, 0, atol=1e-6).any()
 
 
-def test_normalisation_of_the_pixels_is_part_of_the_model():
+def test_normalization_of_the_pixels_is_part_of_the_model():
     mean, std = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
     model = SWRN(16, 1, 2, mean=mean, std=std, **SMALL)
     pixels = np.random.default_rng(0).integers(0, 256, size=(2, 8, 8, 3), dtype="uint8")
@@ -122,7 +122,7 @@ def test_features_instead_of_a_head():
         SWRN(16, 1, 2, include_top=False, pooling="mean", **SMALL)
 
 
-def test_the_recurrence_regulariser_is_summed_over_stages():
+def test_the_recurrence_regularizer_is_summed_over_stages():
     model = SWRN(16, 1, 1, recurrence=0.25, **SMALL)
     # One template: all similarities are 1, in three stages of two slots.
     assert float(sum(model.losses)) == pytest.approx(-0.25 * 3 * 4, rel=1e-5)

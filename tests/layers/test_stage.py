@@ -49,7 +49,7 @@ STAGES = {
         [(0, 1, 1), (1, 1, 2)],
     ),
     **{
-        f"normalised {option}": (lambda option=option, **k: Stage(PRE, 3, tied(3), option, **k), [(0, 1, 3)])
+        f"normalized {option}": (lambda option=option, **k: Stage(PRE, 3, tied(3), option, **k), [(0, 1, 3)])
         for option in ("shared_affine", "no_affine", "shared", "none")
     },
 }

@@ -1,4 +1,4 @@
-"""Step normalisation against batch normalisation in NumPy."""
+"""Step normalization against batch normalization in NumPy."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def test_weights_are_shared_as_the_option_says(sharing, randomize):
 
 @pytest.mark.parametrize("sharing", ROWS)
 @pytest.mark.parametrize("step", [0, 2, 4])
-def test_inference_normalises_by_the_steps_moving_statistics(sharing, step, images, randomize):
+def test_inference_normalizes_by_the_steps_moving_statistics(sharing, step, images, randomize):
     layer = make(sharing, randomize)
     found = ops.convert_to_numpy(layer(images, step=step))
     # A step beyond the last reuses the last one's row.
@@ -81,7 +81,7 @@ def test_training_uses_the_batch_and_learns_its_biased_statistics(sharing, step,
         np.testing.assert_allclose(ops.convert_to_numpy(getattr(layer, name)), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_training_gradient_is_that_of_batch_normalisation(images, rng, randomize, gradients):
+def test_training_gradient_is_that_of_batch_normalization(images, rng, randomize, gradients):
     layer = make("independent", randomize)
     x, weights = keras.Variable(images), rng.normal(size=images.shape).astype("float32")
     found = gradients(

@@ -1,4 +1,4 @@
-"""Folding, materialising, consolidating, and measuring batch-normalisation statistics anew."""
+"""Folding, materializing, consolidating, and measuring batch-normalization statistics anew."""
 
 import json
 
@@ -158,7 +158,7 @@ def test_materializing_gives_equal_outputs_and_plain_kernels(randomize):
         materialize(plain)
 
 
-def test_consolidating_keeps_biases_and_normalisations(randomize):
+def test_consolidating_keeps_biases_and_normalizations(randomize):
     model = randomize(OneStage(PostActivationBlock(4, bias="per_step"), RelaxedSharing(0.1)))
     consolidated = consolidate(model, (IMAGES, LABELS))
 
@@ -210,7 +210,7 @@ def test_a_net_without_several_slots_cannot_fold():
         fold(keras.layers.Dense(2))
 
 
-def test_the_first_normalisation_gets_the_statistics_of_all_images_however_batched(randomize):
+def test_the_first_normalization_gets_the_statistics_of_all_images_however_batched(randomize):
     model = randomize(SWRN(10, 1, None, dropout=0.5, input_shape=(8, 8, 3)))
     normalization = model.get_layer("stage_1_entry").normalizations["bn1"]
     reached = numpy(keras.Model(model.inputs[0], model.get_layer("stem").output)(IMAGES)).astype("float64")
@@ -258,7 +258,7 @@ def test_each_step_gets_the_statistics_of_a_numpy_forward_pass(normalization, un
 
 
 def test_images_that_come_class_by_class_are_mixed(randomize):
-    """Batches of one class would normalise away what tells the classes apart."""
+    """Batches of one class would normalize away what tells the classes apart."""
     model = randomize(SWRN(10, 1, None, input_shape=(8, 8, 3)))
     dark, bright = RNG.integers(0, 60, (40, 8, 8, 3)), RNG.integers(200, 256, (40, 8, 8, 3))
     images = np.concatenate([dark, bright]).astype("uint8")

@@ -112,7 +112,7 @@ def test_similarity_of_other_banks_is_that_of_the_kernels(sharing, randomize):
     np.testing.assert_allclose(bank.similarity(), numpy_layers.similarity(numpy(bank.kernels())), atol=1e-5)
 
 
-def test_recurrence_regulariser_and_its_gradient(randomize, gradients):
+def test_recurrence_regularizer_and_its_gradient(randomize, gradients):
     bank = randomize(build(SoftSharing(2, recurrence=0.3), 4))
     coefficients = numpy(bank.coefficients).astype("float64")
 
@@ -132,7 +132,7 @@ def test_recurrence_regulariser_and_its_gradient(randomize, gradients):
     np.testing.assert_allclose(gradient, expected, atol=1e-4)
 
 
-def test_recurrence_regulariser_bears_coefficients_of_zero(gradients):
+def test_recurrence_regularizer_bears_coefficients_of_zero(gradients):
     bank = build(SoftSharing(2, recurrence=1.0), 3)
     bank.coefficients.assign([[0, 0], [1, 2], [2, 1]])
     (gradient,) = gradients(bank.penalty, [bank.coefficients])

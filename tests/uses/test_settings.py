@@ -117,7 +117,7 @@ def test_what_was_set_is_kept_or_refused(change, tmp_path, randomize):
     model = randomize(make("swrn"))
     change(model)
     images = images_for(model)
-    # A quantised model's weights are no list that another one of its kind takes in order.
+    # A quantized model's weights are no list that another one of its kind takes in order.
     for way in WAYS[:2]:
         found = way(model, tmp_path)
         assert_same(found, model, images)

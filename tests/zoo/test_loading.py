@@ -195,7 +195,7 @@ def test_frozen_with_batch_norm_only_the_head_moves(folder, images):
     assert _moved(before, model) == {"head/kernel", "head/bias"}
 
 
-def test_frozen_without_batch_norm_normalisation_learns_too(folder, images):
+def test_frozen_without_batch_norm_normalization_learns_too(folder, images):
     model = recurzoo.freeze(recurzoo.load(folder, num_classes=3), batch_norm=False)
     before = _values(model)
     _train_one_step(model, images)

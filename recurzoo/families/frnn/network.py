@@ -41,7 +41,7 @@ class FRNN(ZooModel):
             from itself before the next one takes over. The first number gives way to the readout time.
         combine: `"mean"` over a state's incoming transitions (FRNN), or their `"sum"` (ResNet).
         weights: `"shared"` over time, or `"independent"`.
-        normalization: `"no_affine"`, time-specific normalisation; `"shared_affine"`, with scale and shift shared over
+        normalization: `"no_affine"`, time-specific normalization; `"shared_affine"`, with scale and shift shared over
             time (table 1, ImageNet); or another of `StepNormalization`'s words.
         prenet: 1 or 3 convolutions, or `"imagenet"`: 7x7 at stride 2, and pooling.
         input_time: int, when the input arrives in the first state: there are `readout - input_time` updates. The
@@ -136,7 +136,7 @@ class FRNN(ZooModel):
 
     @property
     def statistics(self) -> str:
-        """Where the normalisations' statistics come from.
+        """Where the normalizations' statistics come from.
 
         `"trained"`, `"reused"` (those of another readout time) or `"reestimated"`. It is not saved with the model.
         """

@@ -42,7 +42,7 @@ def lasting_sharing(
 def _lasting(sharing: Sharing, steps: int, shared: bool, name: str) -> HardSharing:
     if not isinstance(sharing, HardSharing):
         raise ValueError(
-            "Only hard-shared kernels can be read out at another time; materialise or consolidate the others first. "
+            "Only hard-shared kernels can be read out at another time; materialize or consolidate the others first. "
             f"Received: {name} with {type(sharing).__name__}"
         )
     index = sharing.index

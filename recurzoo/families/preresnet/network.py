@@ -14,7 +14,7 @@ from recurzoo.layers import PreActivationBlock, StepNormalization
 from recurzoo.layers.initializers import RowConstant
 from recurzoo.sharing import partly, untied
 
-# The scale of a shared block's normalisations at the start, where each step has its own.
+# The scale of a shared block's normalizations at the start, where each step has its own.
 UNSHARED_GAMMA = 0.1
 
 
@@ -26,7 +26,7 @@ class PreActivationResNet(ZooModel):
         depth: int, 6n + 2 layers, n blocks a stage.
         unshared: int, blocks of each stage that have kernels and biases of their own (the paper's 5), the projection
             block of the second and third stage among them; None for all: a plain ResNet.
-        normalization: how the applications of the shared block are normalised: `"independent"`, each for itself, with
+        normalization: how the applications of the shared block are normalized: `"independent"`, each for itself, with
             scales that start at 0.1 (unshared batch norm, UBN), or `"shared"` (naive sharing).
         width: int, channels of the first stage; the others have twice and four times as many.
         extra_steps: int, how often the last block is applied once more. Weights are the same as without.
@@ -62,7 +62,7 @@ class PreActivationResNet(ZooModel):
         blocks = count_blocks(depth, unshared, normalization, width, extra_steps)
 
         def stage(channels: int, steps: int, own: int, name: str) -> keras.Layer:
-            # The shared block is the one after the first `own`: for kernels, biases and, naively, normalisations.
+            # The shared block is the one after the first `own`: for kernels, biases and, naively, normalizations.
             index = tuple(min(step, own) for step in range(steps))
             shared = normalization == "shared"
             return self.stage(

@@ -19,7 +19,7 @@ class RC(ZooModel):
     """RC-n: two cells whose one block is applied n times, each time with its own batch norm (eq. 2, appendix A).
 
     In the middle of a cell, before its step n // 2 + 1, average pooling halves the image; between the cells invertible
-    downsampling does. The stem is normalised whatever the cells are; nothing is, between the last cell and the head.
+    downsampling does. The stem is normalized whatever the cells are; nothing is, between the last cell and the head.
 
     Args:
         steps: int, the paper's n, how often each cell's block is applied.
@@ -27,7 +27,7 @@ class RC(ZooModel):
         normalization: `"independent"` statistics, scales and shifts for each step, `"shared"` ones, or `"none"` at all
             in the cells (table 1).
         recurrent: bool. If False, every step has kernels of its own: ResNet-10 and ResNet-18 of table 2.
-        pre_activation: bool. If True, normalisation and ReLU come before each convolution, not after it.
+        pre_activation: bool. If True, normalization and ReLU come before each convolution, not after it.
         initializer: how weights start: `"he_normal"`, which is a reading, or `"pytorch"`, that framework's default, a
             sixth of the variance. The paper says that what it does not state is PyTorch's default (appendix B). It
             decides what the cells reach without normalization (table 1).

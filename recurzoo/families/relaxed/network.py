@@ -35,7 +35,7 @@ class RelaxedResNet(ZooModel):
             3.2); 0 for none. The paper's is 0.5.
         num_classes: int.
         input_shape: `(height, width, channels)`.
-        **kwargs: see `ZooModel`. The paper's per feature normalisation is read as one mean and one standard deviation
+        **kwargs: see `ZooModel`. The paper's per feature normalization is read as one mean and one standard deviation
             a colour channel.
 
     Raises:

@@ -19,13 +19,13 @@ class SCNN(ZooModel):
     """CNN, SCNN and SCNN-R: a 1x1 convolution, residual 3x3 convolutions that share templates, a 1x1 convolution.
 
     Images are grids whose cells are 0 or 255 in each channel, so that pixels are 0..255 as everywhere in the zoo; the
-    network sees 0 and 1, not normalised further.
+    network sees 0 and 1, not normalized further.
 
     Args:
         depth: int, how many 3x3 convolutions.
         num_templates: int, of the one bank that serves them all; `"all"` for one a convolution (the paper's SCNN);
             None for a plain CNN.
-        recurrence: float, lambda_R, the strength of the recurrence regulariser (SCNN-R: 0.01).
+        recurrence: float, lambda_R, the strength of the recurrence regularizer (SCNN-R: 0.01).
         width: int, channels.
         num_classes: int, logits for each pixel.
         input_shape: `(height, width, channels)`.

@@ -26,7 +26,7 @@ class BottleneckSWRN(ZooModel):
         width: int, the paper's w: the 3x3 convolutions have 64w, 128w, 256w and 512w channels.
         num_templates: int, templates a bank; `"all"` for as many as it has slots (the paper's); None for a plain
             Wide ResNet.
-        recurrence: float, lambda_R, the strength of the recurrence regulariser.
+        recurrence: float, lambda_R, the strength of the recurrence regularizer.
         num_classes: int.
         input_shape: `(height, width, channels)`.
         **kwargs: see `ZooModel`; mean and standard deviation default to ImageNet's.

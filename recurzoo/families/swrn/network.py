@@ -26,7 +26,7 @@ class SWRN(ZooModel):
         num_templates: int, the paper's k, at most `(depth - 4) / 3 - 2`; `"all"` for just as many (the paper's
             SWRN-L-w); None for a plain Wide ResNet.
         dropout: float, rate between the convolutions of a block (0.3 in the paper's starred models).
-        recurrence: float, lambda_R, the strength of the recurrence regulariser (section 3.2).
+        recurrence: float, lambda_R, the strength of the recurrence regularizer (section 3.2).
         num_classes: int.
         input_shape: `(height, width, channels)`.
         **kwargs: see `ZooModel`.

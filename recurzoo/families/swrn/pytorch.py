@@ -29,7 +29,7 @@ def import_soft_sharing(state: Mapping[str, Any], **kwargs: Any) -> SWRN:
     """Build an SWRN from a checkpoint of the authors' PyTorch code (Savarese & Maire, 2019).
 
     Depth, width, templates and classes are read off the names and shapes; a checkpoint without banks gives a plain Wide
-    ResNet. The authors feed normalised images, this model takes pixels in 0..255 and normalises them itself: for
+    ResNet. The authors feed normalized images, this model takes pixels in 0..255 and normalizes them itself: for
     a data set other than CIFAR-10 give the `mean` and `std` that the checkpoint was trained with.
 
     Args:
