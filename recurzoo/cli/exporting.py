@@ -25,6 +25,9 @@ def export_(
     materialize: Annotated[
         bool, typer.Option("--materialize", help="Write the kernels that soft banks give: faster, larger.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there, even if it is no earlier export.")
+    ] = False,
     json: Json = False,
 ) -> Report:
     """Write ONNX, LiteRT or SavedModel with each kernel once.
@@ -46,7 +49,7 @@ def export_(
         _refuse_other_names(out, format, folder)
         refuse_to_change_a_download(name, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
-        return export(load(folder), out, format, materialize)
+        return export(load(folder), out, format, materialize, overwrite=overwrite)
 
 
 def _refuse_other_names(out: Path, format: str, folder: Path) -> None:

@@ -8,21 +8,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recurzoo.base.files import draft
+from recurzoo.exporting.inference import INPUT, OUTPUT
+
+# How the files begin: ONNX's version of its format, and LiteRT's name four bytes in.
+ONNX_START, LITERT_NAME = b"\x08", b"TFL3"
 
 
 @contextmanager
-def destination(target: Path, folder: bool) -> Iterator[Path]:
+def destination(target: Path, folder: bool, overwrite: bool = False) -> Iterator[Path]:
     """Give a path to write to, which takes the target's place if the body succeeds, and is removed if it fails.
 
     Args:
         target: path of the file, or of the folder.
         folder: bool, which of the two.
+        overwrite: bool, whether it may take the place of what is no earlier export.
 
     Raises:
         OSError: if the target's folder is missing or not writable, or the target is something an export must not
             replace. Nothing is written then.
     """
-    _check(target, folder)
+    _check(target, folder, overwrite)
     with draft(target) as partial:
         yield partial
 
@@ -33,7 +38,7 @@ def size_on_disk(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _check(target: Path, folder: bool) -> None:
+def _check(target: Path, folder: bool, overwrite: bool) -> None:
     parent = target.parent
     if not parent.is_dir():
         raise FileNotFoundError(
@@ -53,8 +58,27 @@ def _check(target: Path, folder: bool) -> None:
         raise NotADirectoryError(
             f"A SavedModel is a folder. Received: path={str(target)!r}, which is a file; choose another path."
         )
-    if folder and target.is_dir() and any(target.iterdir()) and not (target / "saved_model.pb").is_file():
+    found = target.is_symlink() or (any(target.iterdir()) if target.is_dir() else target.exists())
+    if found and not overwrite and not _is_export(target):
         raise FileExistsError(
-            f"An export replaces an earlier SavedModel only. Received: path={str(target)!r}, a folder of other files; "
-            "choose a new one."
+            f"An export replaces an earlier export alone. Received: path={str(target)!r}, which is something else or has "
+            "it inside; choose another path, or overwrite it"
         )
+
+
+def _is_export(target: Path) -> bool:
+    """Whether a file or a folder is what an export writes, and has nothing else in it."""
+    if target.is_symlink():
+        return False
+    if target.is_dir():
+        files = {file.relative_to(target).as_posix() for file in target.rglob("*") if not file.is_dir()}
+        others = {file for file in files if not file.startswith("variables/variables.")} - {"saved_model.pb"}
+        return not others and "saved_model.pb" in files and _names_ours(target / "saved_model.pb")
+    with target.open("rb") as file:
+        start = file.read(8)
+    return (start.startswith(ONNX_START) or start[4:] == LITERT_NAME) and _names_ours(target)
+
+
+def _names_ours(file: Path) -> bool:
+    content = file.read_bytes()
+    return INPUT.encode() in content and OUTPUT.encode() in content

@@ -27,6 +27,7 @@ def export(
     format: Literal["onnx", "litert", "saved_model"] = "onnx",
     materialize: bool = False,
     tolerance: float = 1e-4,
+    overwrite: bool = False,
 ) -> ExportReport:
     """Write a model as ONNX, LiteRT or SavedModel, with a dynamic batch and every shared kernel once.
 
@@ -46,6 +47,7 @@ def export(
         format: `"onnx"`, `"litert"` or `"saved_model"`.
         materialize: bool, whether to replace soft banks by the kernels they give first.
         tolerance: float, the largest allowed difference of an output, times the largest output where that is above 1.
+        overwrite: bool, whether to replace what is no earlier export as well.
 
     Returns:
         An `ExportReport`.
@@ -71,7 +73,7 @@ def export(
     written = _materialized(model) if materialize else model
     parameters = sum(math.prod(variable.shape) for variable in variables_read(written, inference_function(written)))
     limit = parameters * 4 * 11 // 10 + chosen.overhead
-    with destination(target, chosen.folder) as partial:
+    with destination(target, chosen.folder, overwrite) as partial:
         chosen.write(written, partial)
         size = size_on_disk(partial)
         if size > limit:

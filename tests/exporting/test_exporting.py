@@ -211,7 +211,7 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError, match=r"one file. Received"):
         export(model, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"replaces an earlier SavedModel only. Received"):
+    with pytest.raises(FileExistsError, match=r"replaces an earlier export alone. Received"):
         export(model, tmp_path, format="saved_model")
     with pytest.raises(NotADirectoryError, match=r"a folder. Received"):
         export(model, tmp_path / "notes.txt", format="saved_model")
@@ -244,6 +244,28 @@ def test_export_replaces_an_earlier_saved_model(tmp_path):
     second = export(recurrent(2), path, format="saved_model")
     assert second.parameters > first.parameters
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_export_replaces_nothing_else_unless_told_to(tmp_path):
+    folder, file, link = tmp_path / "model", tmp_path / "model.onnx", tmp_path / "link.tflite"
+    export(recurrent(1), folder, format="saved_model")
+    (folder / "assets").mkdir(exist_ok=True)
+    mine = folder / "assets" / "notes.txt"
+    mine.write_text("mine")
+    file.write_text("images and logits, of mine")
+    (tmp_path / "elsewhere").write_text("mine")
+    link.symlink_to(tmp_path / "elsewhere")
+    for path, format in ((folder, "saved_model"), (file, "onnx"), (link, "litert")):
+        with pytest.raises(FileExistsError, match="Received: path="):
+            export(recurrent(1), path, format=format)
+    assert mine.read_text() == (tmp_path / "elsewhere").read_text() == "mine"
+    assert file.read_text().endswith("of mine")
+    export(recurrent(1), file, overwrite=True)
+    bytes_before = file.stat().st_size
+    export(recurrent(2), file)
+    assert file.stat().st_size > bytes_before
+    export(recurrent(1), tmp_path / "model.tflite", format="litert")
+    export(recurrent(2), tmp_path / "model.tflite", format="litert")
 
 
 @pytest.mark.slow
