@@ -61,8 +61,8 @@ def _check(target: Path, folder: bool, overwrite: bool) -> None:
     found = target.is_symlink() or (any(target.iterdir()) if target.is_dir() else target.exists())
     if found and not overwrite and not _is_export(target):
         raise FileExistsError(
-            f"An export replaces an earlier export alone. Received: path={str(target)!r}, which is something else or has "
-            "it inside; choose another path, or overwrite it"
+            f"An export replaces an earlier export alone. Received: path={str(target)!r}, which is or holds something "
+            "else; choose another path, or overwrite it"
         )
 
 
