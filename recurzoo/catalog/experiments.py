@@ -96,7 +96,9 @@ def experiments() -> dict[str, Experiment]:
 
 
 def _of_family(family: str) -> Iterator[tuple[str, Experiment]]:
-    for name, table in read_toml(resources.files("recurzoo").joinpath("families", family, "experiments.toml")).items():
+    file = resources.files("recurzoo").joinpath("families", family, "experiments.toml")
+    # Softened networks have no paper of their own.
+    for name, table in read_toml(file).items() if file.is_file() else ():
         yield f"{family}-{name}", Experiment.from_dict(table)
 
 
