@@ -91,7 +91,7 @@ def test_another_variant_is_listed_but_not_loaded_by_the_architectures_name(writ
     [
         {"name": "wrn-22-1.cifar10"},
         {"parameters": -1},
-        {"license": "MIT"},
+        {"licence": "MIT"},
         {"format": 2},
         {"color\x1b]0;title\x07": 1},
         {"scores": [{"metric": "accuracy", "value": 10**400}]},
