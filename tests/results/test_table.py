@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+import statistics
 import sys
 import xml.etree.ElementTree
 from pathlib import Path
@@ -68,6 +69,29 @@ def test_the_file_says_what_the_record_says(folder):
     assert shown["hours"] == f"{record['training_seconds'] / 3600:.2f}"
     if row["twin_parameters"]:
         assert shown["of its plain twin's"] == f"{record['parameters'] / int(row['twin_parameters']):.0%}"
+
+
+def test_means_are_of_the_runs_that_are_there():
+    values = {}
+    for path in [*(ROOT / "weights").glob("*/record.json"), *(ROOT / "weights" / "runs").glob("*/record.json")]:
+        record = json.loads(path.read_text())
+        of_metric = [
+            score["value"]
+            for score in record["scores"]
+            if (score["metric"], score["phase"]) in {("accuracy", None), ("f1", 5)}
+            and score["model"] is score["readout"] is None
+        ]
+        # The recipe of one seed is that of all.
+        values.setdefault(record["recipe"]["name"], []).extend(of_metric)
+    with (ROOT / "weights" / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["recipe"] for row in rows} == set(values)
+    for row in rows:
+        found = values[row["recipe"]]
+        assert int(row["runs"]) == len(found)
+        assert float(row["mean"]) == pytest.approx(statistics.fmean(found))
+        if len(found) > 1:
+            assert float(row["spread"]) == pytest.approx(statistics.stdev(found))
 
 
 def test_the_readme_and_its_picture_are_written_by_the_command():
