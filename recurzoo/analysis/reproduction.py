@@ -29,9 +29,8 @@ from recurzoo.catalog.experiments import (
     paper_errors,
 )
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.checkpoints.folder import RECORD
+from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record, headline
-from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import create
 
 Measured = dict[str, list[float | None]]
@@ -115,9 +114,7 @@ class Reproduction(Report):
     def verdict(self) -> str:
         """Whether the paper's order was kept, in words."""
         kept = sum(one.kept is True for one in self.order)
-        if kept == len(self.order):
-            return f"order kept ({kept} of {len(self.order)} pairs)"
-        return f"order not kept ({kept} of {len(self.order)} pairs)"
+        return f"order {'kept' if kept == len(self.order) else 'not kept'} ({kept} of {len(self.order)} pairs)"
 
     def page(self) -> str:
         """The outcome as a page of Markdown."""
@@ -127,7 +124,7 @@ class Reproduction(Report):
             loader=PackageLoader("recurzoo.analysis", "."),
             undefined=StrictUndefined,
             trim_blocks=True,
-            autoescape=False,
+            keep_trailing_newline=True,
         )
         return environment.get_template("reproduction.md.jinja").render(
             outcome=self, show=_show, name=lambda side: side if isinstance(side, str) else _show(side)
@@ -201,17 +198,19 @@ def reproduce(
     found, folder = find_experiment(experiment), Path(out) / f"{experiment}.{scale}"
     chosen: Scale = getattr(found, scale)
     words = data or (found.dataset if found.dataset == "shortest-paths" else f"tfds:{found.dataset}")
-    runs = {
+    trained = {
         (label, recipe.seed): _trained(recipe, words, Path(out) / RUNS)
         for label in chosen.networks
         for recipe in chosen.runs(label)
     }
-    records = {run: find_checkpoint(place)[1] for run, place in runs.items()}
+    records = {run: record for run, (_, record) in trained.items()}
     figures: tuple[str, ...] = ()
     if found.analysis is None:
         quantity, measured = _scored(records)
     else:
-        quantity, measured, figures = _analyzed(found, chosen, runs, words, folder)
+        quantity, measured, figures = _analyzed(
+            found, chosen, {run: place for run, (place, _) in trained.items()}, words, folder
+        )
     papers = paper_errors(experiment)
     values = tuple(_value(name, several, papers.get(name)) for name, several in measured.items())
     order = _order(expected_order(experiment, list(measured)), {value.name: value.mean for value in values})
@@ -220,7 +219,7 @@ def reproduce(
         title=found.title,
         source=found.source,
         scale=scale,
-        networks={label: " ".join([words, *chosen.changes_of(label)]) for label, words in chosen.networks.items()},
+        networks={label: " ".join(chosen.words(label)) for label in chosen.networks},
         quantity=quantity,
         values=values,
         order=tuple(order),
@@ -239,19 +238,20 @@ def reproduce(
     return outcome
 
 
-def _trained(recipe: Recipe, data: str, runs: Path) -> Path:
-    """The checkpoint of a run, which is trained, or trained on, where it is not done."""
+def _trained(recipe: Recipe, data: str, runs: Path) -> tuple[Path, Record]:
+    """The checkpoint of a run and its record; it is trained, or trained on, where it is not done."""
     from recurzoo.training.progress_bar import ProgressBar
     from recurzoo.training.run import train
 
     # Equal settings are one run, whichever experiment asks for it.
     digest = hashlib.sha256(recipe.to_json().encode()).hexdigest()[:8]
     out = runs / f"{recipe.name}.seed-{recipe.seed}.{digest}"
-    folder = out / f"{recipe.architecture}.{recipe.dataset}"
-    if not (folder / RECORD).is_file() or not find_checkpoint(folder)[1].scores:
-        with ProgressBar(recipe.epochs) as bar:
-            train(recipe, data, out, resume=True, report=bar.show, callbacks=[bar.callback])
-    return folder
+    folder = out / recipe.checkpoint
+    if (folder / RECORD).is_file() and (record := read_record(folder)).scores:
+        return folder, record
+    with ProgressBar(recipe.epochs) as bar:
+        train(recipe, data, out, resume=True, report=bar.show, callbacks=[bar.callback])
+    return folder, read_record(folder)
 
 
 def _scored(records: Mapping[Run, Record]) -> tuple[str, Measured]:
@@ -266,7 +266,8 @@ def _scored(records: Mapping[Run, Record]) -> tuple[str, Measured]:
                 if score.plain and score.metric == "f1":
                     measured.setdefault(f"{label}, phase {score.phase}", []).append(score.value)
         else:
-            measured.setdefault(label, []).append(None if best is None else 100 * (1 - (best.value or 0)))
+            value = None if best is None else best.value
+            measured.setdefault(label, []).append(None if value is None else 100 * (1 - value))
     return ("F1" if "f1" in metrics else "test error in percent"), measured
 
 

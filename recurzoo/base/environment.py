@@ -53,30 +53,30 @@ class _Quiet(MetaPathFinder):
 
 
 def describe_hardware() -> str:
-    """The accelerator, if the backend has one, or else the processor and its cores."""
-    return _accelerator() or _processor()
+    """The accelerators, if the backend has any, or else the processor and its cores."""
+    names = accelerators()
+    return f"{len(names)} x {names[0]}" if names else _processor()
 
 
-def _accelerator() -> str | None:
+def accelerators() -> list[str]:
+    """The name of each accelerator that the backend has."""
     import keras
 
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        device = jax.devices()[0]
-        return None if device.platform == "cpu" else f"{jax.device_count()} x {device.device_kind}"
+        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
     if backend == "tensorflow":
         import tensorflow as tf
 
         devices = tf.config.list_physical_devices("GPU")
-        names = [tf.config.experimental.get_device_details(device).get("device_name", "GPU") for device in devices]
-        return f"{len(names)} x {names[0]}" if names else None
+        return [tf.config.experimental.get_device_details(device).get("device_name", "GPU") for device in devices]
     if backend == "torch":
         import torch
 
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else None
-    return None
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return []
 
 
 def _processor() -> str:
@@ -97,7 +97,7 @@ def computes_in_bfloat16() -> bool:
 
     Where a processor has none, TensorFlow emulates it, five times slower than float32.
     """
-    if _accelerator() is not None:
+    if accelerators():
         return True
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()

@@ -40,16 +40,17 @@ class Scale(FrozenModel):
     changes: tuple[str, ...] = ()
     limit: Annotated[int, Field(gt=0)] | None = None
 
-    def changes_of(self, label: str) -> tuple[str, ...]:
-        """What is changed for all networks that are trained, if this is one."""
-        return self.changes if self.runs(label) else ()
+    def words(self, label: str) -> list[str]:
+        """What stands for a network: a recipe and all changes to it, a checkpoint or an architecture."""
+        name, *changes = self.networks[label].split()
+        return [name, *self.changes, *changes] if name in recipe_names() else [name]
 
     def runs(self, label: str) -> list[Recipe]:
         """The recipes by which a network is trained, a seed each; none of one that is not."""
-        name, *changes = self.networks[label].split()
+        name, *changes = self.words(label)
         if name not in recipe_names():
             return []
-        return [load_recipe(name, [*self.changes, *changes, f"seed={seed}"]) for seed in range(self.seeds)]
+        return [load_recipe(name, [*changes, f"seed={seed}"]) for seed in range(self.seeds)]
 
     @property
     def all_runs(self) -> list[Recipe]:

@@ -98,6 +98,11 @@ class Recipe(FrozenModel):
     license: Words | None = None
     data_license: Words | None = None
 
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint that comes out."""
+        return f"{self.architecture}.{self.dataset}"
+
 
 def recipes(pattern: str = "*") -> list[Recipe]:
     """The recipes that ship with the package.

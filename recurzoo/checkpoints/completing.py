@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recurzoo.base.environment import describe_versions
@@ -47,9 +47,11 @@ def complete(record: Record | Mapping[str, Any] | None, model: keras.Model, name
             f"This model is a {architecture}, and a record is of its model. Received: one of a {record.architecture}"
         )
     check_class_names(record, model)
-    changed = sharing_in_words(model.architecture.get("sharing") or {})
-    kind = "soft" if "template" in changed else "hard"
-    sharing = f"{kind}: {changed}" if changed else parse(architecture).sharing
+    changed = model.architecture.get("sharing") or {}
+    sharing = parse(architecture).sharing
+    if changed:
+        soft = any(_is_soft(bank) for stage in changed.values() for bank in _banks(stage))
+        sharing = f"{'soft' if soft else 'hard'}: {sharing_in_words(changed)}"
     return record.replace(parameters=count_parameters(model), sharing=sharing)
 
 
@@ -82,8 +84,7 @@ def sharing_in_words(changed: Mapping[str, Any]) -> str:
     """
     stages: dict[str, list[str]] = {}
     for stage, sharing in changed.items():
-        banks = sharing if isinstance(sharing, (tuple, list)) else (sharing,)
-        counts = Counter(map(_bank_in_words, banks))
+        counts = Counter(map(_bank_in_words, _banks(sharing)))
         words = " and ".join(bank if count == 1 else f"{count} times {bank}" for bank, count in counts.items())
         stages.setdefault(words, []).append(stage)
     return "; ".join(
@@ -92,8 +93,17 @@ def sharing_in_words(changed: Mapping[str, Any]) -> str:
     )
 
 
+def _banks(sharing: Any) -> Sequence[Any]:
+    """The `Sharing` of each bank of a stage."""
+    return sharing if isinstance(sharing, (tuple, list)) else (sharing,)
+
+
+def _is_soft(sharing: Any) -> bool:
+    return hasattr(sharing, "num_templates")
+
+
 def _bank_in_words(sharing: Any) -> str:
-    if hasattr(sharing, "num_templates"):
+    if _is_soft(sharing):
         return _count(sharing.num_templates, "template")
     # Folding may leave a bank as it was, whose sharing has no table of kernels.
     if not hasattr(sharing, "index"):

@@ -160,7 +160,7 @@ class ZooModel(Owner, keras.Model):
         cls, arguments: Mapping[str, Any], dtype: Any = None, settings: Settings | None = None, trainable: bool = True
     ) -> ZooModel:
         settings = settings or {}
-        with deferred_weights(), _policy(dtype):
+        with deferred_weights(), building_in(dtype):
             model = cls(**arguments)
             made_with = {name: _only(change, FREEZING, False) for name, change in settings.items()}
             if any(made_with.values()):
@@ -235,8 +235,8 @@ def _only(table: Mapping[str, Any], keys: Sequence[str], inside: bool = True) ->
 
 
 @contextmanager
-def _policy(dtype: Any) -> Iterator[None]:
-    """Build in this precision; None for Keras' own setting."""
+def building_in(dtype: Any) -> Iterator[None]:
+    """Build in this precision, as a dtype policy or its name; None for Keras' own setting."""
     before = keras.config.dtype_policy()
     if dtype is not None:
         keras.config.set_dtype_policy(keras.dtype_policies.get(dtype))

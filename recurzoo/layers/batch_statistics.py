@@ -35,11 +35,11 @@ def _fused(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any
 
     if tf.distribute.get_strategy().num_replicas_in_sync > 1 and tf.distribute.get_replica_context() is not None:
         return _synchronized(x, gamma, beta, epsilon)
-    # One pass instead of the five of moments and scaling: it makes a narrow net train up to twice as fast on a CPU.
     if x.dtype == tf.float64:
         mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
         beta, gamma = tf.cast(beta, x.dtype), tf.cast(gamma, x.dtype)
         return tf.nn.batch_normalization(x, mean, variance, beta, gamma, epsilon), mean, variance
+    # One pass instead of the five of moments and scaling: it makes a narrow net train up to twice as fast on a CPU.
     gamma, beta = tf.cast(gamma, "float32"), tf.cast(beta, "float32")
     normalized, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=tf.zeros_like(beta), variance=tf.zeros_like(gamma), epsilon=epsilon

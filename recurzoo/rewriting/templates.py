@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -79,7 +80,12 @@ class KernelGroup:
             return np.random.default_rng(self.seed).normal(size=(slots, slots))[:templates]
         if self.method == "kmeans":
             return self._cluster_means(templates)
-        return np.linalg.eigh(self.cosines)[1].T[::-1][:templates]
+        return self._directions[:templates]
+
+    @cached_property
+    def _directions(self) -> np.ndarray:
+        """The eigenvectors of the cosines as rows, those of the largest eigenvalues first."""
+        return np.linalg.eigh(self.cosines)[1].T[::-1]
 
     def _cluster_means(self, clusters: int) -> np.ndarray:
         """Lloyd's algorithm for lines through the origin, from kernels that are far from each other."""

@@ -24,6 +24,7 @@ from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.recipe import Recipe, load_recipe
 from recurzoo.checkpoints.folder import COEFFICIENTS, LOG
 from recurzoo.checkpoints.record import Parent, Record, Score, TrainingData, headline
+from recurzoo.families.base import building_in
 from recurzoo.models import ZooModel
 from recurzoo.rewriting import reestimate_batch_norm
 from recurzoo.tasks.task import Task, plan_task
@@ -148,17 +149,13 @@ def _train(
             if board is not None:
                 board.on_epoch_end(progress.epoch - 1, row)
         if not strategy.chief:
-            return Result(folder=_checkpoint_name(recipe), scores=(), epochs=progress.epoch, seconds=progress.seconds)
+            return Result(folder=recipe.checkpoint, scores=(), epochs=progress.epoch, seconds=progress.seconds)
         # A run that was killed after its last state has an older log, or none.
         _write_logs(folder, progress)
         _show(trainer, shown)
         if recipe.reestimate:
             reestimate_batch_norm(shown, task.sample(recipe))
         return _store(recipe, task, shown, progress, out, parent)
-
-
-def _checkpoint_name(recipe: Recipe) -> str:
-    return f"{recipe.architecture}.{recipe.dataset}"
 
 
 @contextlib.contextmanager
@@ -196,7 +193,7 @@ def _refuse_what_is_in_the_way(recipe: Recipe, out: Path, resume: bool) -> None:
             f"There is a run in this folder, or what is no run's. Received: {str(out)!r} with {', '.join(found)}; "
             "resume it, or give another folder"
         )
-    refuse_other_content(out / _checkpoint_name(recipe), overwrite=True)
+    refuse_other_content(out / recipe.checkpoint, overwrite=True)
 
 
 def _tensorboard(out: Path, trainer: Trainer) -> keras.callbacks.Callback:
@@ -296,12 +293,8 @@ def _create(recipe: Recipe, task: Task, precision: str, any_size: bool = False) 
     arguments = {**task.model_arguments, **recipe.model}
     if any_size:
         arguments["input_shape"] = (None, None, arguments["input_shape"][-1])
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
+    with building_in(precision):
         return create(recipe.architecture, **arguments)
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out: Path, parent: Parent | None) -> Result:
@@ -311,7 +304,7 @@ def _store(recipe: Recipe, task: Task, shown: ZooModel, progress: Progress, out:
     final, relaxed = consolidated(final, task.scores)
     facts = dataset_facts(recipe.dataset)
     record = Record(
-        name=_checkpoint_name(recipe),
+        name=recipe.checkpoint,
         architecture=recipe.architecture,
         dataset=TrainingData(
             name=recipe.dataset,

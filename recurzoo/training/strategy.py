@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from recurzoo.base.documents import shorten
+from recurzoo.base.environment import accelerators
 from recurzoo.catalog.recipe import Recipe
 
 Words = Literal["auto", "mirrored", "multiworker", "none"]
@@ -214,7 +215,9 @@ def find_strategy(word: str = "auto") -> Strategy:
     backend = keras.backend.backend()
     if word == "auto":
         workers = len(_cluster()[0]) if backend == "tensorflow" and os.environ.get("TF_CONFIG") else 1
-        word = "multiworker" if workers > 1 else "mirrored" if _accelerators() > 1 else "none"
+        word = (
+            "multiworker" if workers > 1 else "mirrored" if backend != "torch" and len(accelerators()) > 1 else "none"
+        )
     if word == "none":
         return Strategy()
     if backend == "torch":
@@ -233,19 +236,6 @@ def find_strategy(word: str = "auto") -> Strategy:
         strategy = mended(tf.distribute.MirroredStrategy)([device.name for device in devices])
         return TensorFlowStrategy("mirrored", strategy)
     return _join_workers()
-
-
-def _accelerators() -> int:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return len(tf.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
-
-        return sum(device.platform != "cpu" for device in jax.devices())
-    return 0
 
 
 def _cluster() -> tuple[list[str], int]:

@@ -25,15 +25,18 @@ class Trainer(keras.Model):
         network: the classifier.
         images: `AugmentedImages`.
         average: a `WeightAverage` of the network, or None.
+        strategy: a `Strategy`, in whose scope this is made.
     """
 
-    def __init__(self, network: keras.Model, images: AugmentedImages, average: WeightAverage | None):
+    def __init__(
+        self, network: keras.Model, images: AugmentedImages, average: WeightAverage | None, strategy: Strategy
+    ):
         # Outside the network everything is exact, also under mixed precision.
         super().__init__(dtype="float32")
         self.network = network
         self.images = images
         self.average = average
-        self.strategy = Strategy()
+        self.strategy = strategy
 
     def call(self, drawn: Any, training: bool | None = None) -> Any:
         if training and self.average is not None:
@@ -90,7 +93,8 @@ def make_trainer(
     with strategy.scope_of_data():
         held = AugmentedImages(images, recipe.augmentation, fill, recipe.progressive)
     with strategy.scope():
-        trainer = Trainer(network, held, WeightAverage(network, recipe.accumulate) if recipe.average.last else None)
+        average = WeightAverage(network, recipe.accumulate) if recipe.average.last else None
+        trainer = Trainer(network, held, average, strategy)
         trainer.compile(
             make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
             loss,
@@ -101,7 +105,6 @@ def make_trainer(
         )
         trainer.build((recipe.batch_size, len(COLUMNS)))
         trainer.optimizer.build(trainer.trainable_variables)
-    trainer.strategy = strategy
     return trainer
 
 

@@ -13,7 +13,7 @@ from recurzoo.base.records import Report, plain_text
 from recurzoo.catalog.names import name_of
 from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.zoo.evaluating import model_and_record
-from recurzoo.zoo.loading import create
+from recurzoo.zoo.loading import create, load
 from recurzoo.zoo.opening import open_model
 
 if TYPE_CHECKING:
@@ -78,13 +78,12 @@ def fold(
     """
     from recurzoo import rewriting
 
-    if not isinstance(model, (str, Path)) and not isinstance(data, str):
-        return rewriting.fold(model, threshold, data, **kwargs)
-    network, record = model_and_record(model)
     if not isinstance(data, str):
+        network = load(model) if isinstance(model, (str, Path)) else model
         return rewriting.fold(network, threshold, data, **kwargs)
     from recurzoo.tasks.folding import fold_and_measure
 
+    network, record = model_and_record(model)
     return fold_and_measure(network, record, threshold, data)[0]
 
 
