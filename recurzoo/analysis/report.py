@@ -20,6 +20,7 @@ class Analysis(Report):
     Attributes:
         kind: of the analysis; its files are named after it.
         model: the network's name.
+        weights: the SHA-256 of its checkpoint's file of weights; None of a bare network.
         data: where the examples came from, in words; None if none were needed.
         examples: how many.
         fingerprint: a digest of them.
@@ -27,6 +28,7 @@ class Analysis(Report):
 
     kind: str
     model: str
+    weights: str | None = None
     data: str | None = None
     examples: int | None = None
     fingerprint: str | None = None

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from recurzoo.analysis.analyze import analyze, measure_of
 from recurzoo.analysis.report import Analysis
+from recurzoo.analysis.subject import digest_of_weights
 from recurzoo.base.documents import read_json
 from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.base.errors import UnknownNameError
@@ -31,6 +32,7 @@ from recurzoo.catalog.experiments import (
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record, headline
+from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import create
 
 Measured = dict[str, list[float | None]]
@@ -208,9 +210,7 @@ def reproduce(
     if found.analysis is None:
         quantity, measured = _scored(records)
     else:
-        quantity, measured, figures = _analyzed(
-            found, chosen, {run: place for run, (place, _) in trained.items()}, words, folder
-        )
+        quantity, measured, figures = _analyzed(found, chosen, trained, words, folder)
     papers = paper_errors(experiment)
     values = tuple(_value(name, several, papers.get(name)) for name, several in measured.items())
     order = _order(expected_order(experiment, list(measured)), {value.name: value.mean for value in values})
@@ -272,26 +272,38 @@ def _scored(records: Mapping[Run, Record]) -> tuple[str, Measured]:
 
 
 def _analyzed(
-    experiment: Experiment, scale: Scale, runs: Mapping[Run, Path], data: str, folder: Path
+    experiment: Experiment, scale: Scale, trained: Mapping[Run, tuple[Path, Record]], data: str, folder: Path
 ) -> tuple[str, Measured, tuple[str, ...]]:
     """What the analysis of each network found, and where its figures are."""
     kind = experiment.analysis or ""
     measured: Measured = {}
     figures: list[str] = []
-    record_of: type[Analysis] = typing.get_type_hints(measure_of(kind))["return"]
     # What is not trained is looked at once.
-    for label, seed in runs or dict.fromkeys((label, 0) for label in scale.networks):
+    for label, seed in trained or dict.fromkeys((label, 0) for label in scale.networks):
         place = folder / f"{label.replace(' ', '-')}{f'.seed-{seed}' if scale.seeds > 1 else ''}"
-        if (place / f"{kind}.json").is_file():
-            analysis = record_of.from_dict(read_json(place / f"{kind}.json"))
+        network = scale.networks[label]
+        if (label, seed) in trained or "." in network:
+            subject, record = trained.get((label, seed)) or find_checkpoint(network)
+            weights = digest_of_weights(record)
         else:
-            network = scale.networks[label]
-            subject = runs.get((label, seed)) or (network if "." in network else create(network))
+            subject, weights = create(network), None
+        analysis = _done(kind, place, weights)
+        if analysis is None:
             analysis = analyze(kind, subject, data, place, scale.limit, **experiment.settings)
         figures += [path.relative_to(folder).as_posix() for path in sorted(place.glob(f"{kind}*.svg"))]
         for name, value in analysis.findings().items():
             measured.setdefault(f"{label}: {name}", []).append(value)
     return f"numbers of `recurzoo analyze {kind}`", measured, tuple(figures)
+
+
+def _done(kind: str, place: Path, weights: str | None) -> Analysis | None:
+    """The analysis that was made before of a network of these weights, if there is one."""
+    path = place / f"{kind}.json"
+    if not path.is_file():
+        return None
+    record: type[Analysis] = typing.get_type_hints(measure_of(kind))["return"]
+    analysis = record.from_dict(read_json(path))
+    return analysis if analysis.weights == weights else None
 
 
 def _value(name: str, several: Iterable[float | None], paper: float | None) -> Value:

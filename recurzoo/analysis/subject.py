@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.base.progress import track
-from recurzoo.checkpoints.folder import COEFFICIENTS
+from recurzoo.checkpoints.folder import COEFFICIENTS, SAFETENSORS
 from recurzoo.checkpoints.record import Record
 from recurzoo.data.sets import ImageData, Split
 from recurzoo.layers import Stage
@@ -104,10 +104,16 @@ class Subject:
 
     def facts(self, kind: str, examples: Split | None = None) -> dict[str, Any]:
         """What every `Analysis` begins with."""
-        facts = {"kind": kind, "model": self.record.name}
+        facts = {"kind": kind, "model": self.record.name, "weights": digest_of_weights(self.record)}
         if examples is None:
             return facts
         return {**facts, "data": self.task.source, "examples": len(examples), "fingerprint": examples.fingerprint}
+
+
+def digest_of_weights(record: Record) -> str | None:
+    """The SHA-256 of a checkpoint's file of weights; None of a bare network."""
+    stored = record.files.get(SAFETENSORS)
+    return None if stored is None else stored.sha256
 
 
 def batches(images: np.ndarray, what: str, size: int = BATCH) -> Iterator[tuple[slice, Any]]:

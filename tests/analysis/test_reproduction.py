@@ -89,6 +89,11 @@ def test_an_analysis_of_what_ships(tmp_path):
     written = record.stat().st_mtime_ns
     assert reproduce("swrn-figure-4", out=tmp_path) == outcome
     assert record.stat().st_mtime_ns == written
+    # Of other weights it would be another one.
+    stale = json.loads(record.read_text()) | {"weights": "0" * 64}
+    stale["banks"][0]["matrices"][-1] = [[0.5] * 4] * 4
+    record.write_text(json.dumps(stale))
+    assert reproduce("swrn-figure-4", out=tmp_path) == outcome
 
 
 def test_without_a_name_a_list_of_all():
