@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import keras
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -25,8 +26,8 @@ from recurzoo.catalog.experiments import (
     Scale,
     ScaleName,
     expected_order,
-    experiments,
     find_experiment,
+    list_experiments,
     paper_errors,
 )
 from recurzoo.catalog.recipe import Recipe
@@ -139,27 +140,6 @@ class Reproduction(Report):
         return table
 
 
-class ExperimentList(Report):
-    """The experiments that there are, with what they cost.
-
-    Attributes:
-        experiments: by name.
-    """
-
-    experiments: dict[str, Experiment]
-
-    def __rich__(self) -> RenderableType:
-        table = Table("experiment", "what it shows", "small", "paper", box=None, pad_edge=False)
-        for name, one in self.experiments.items():
-            table.add_row(name, one.title, *(_cost(getattr(one, scale)) for scale in SCALES))
-        return table
-
-
-def _cost(scale: Scale) -> str:
-    runs = scale.all_runs
-    return f"{len(runs)} runs, {sum(run.epochs for run in runs):,} epochs" if runs else "no training"
-
-
 def _show(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
@@ -194,7 +174,7 @@ def reproduce(
         >>> recurzoo.reproduce("scnn-figure-5", scale="small").verdict
     """
     if experiment is None:
-        return ExperimentList(experiments=experiments())
+        return list_experiments()
     if scale not in SCALES:
         raise UnknownNameError(f"An experiment has the scales {', '.join(SCALES)}. Received: {scale!r}")
     found, folder = find_experiment(experiment), Path(out) / f"{experiment}.{scale}"
@@ -286,6 +266,7 @@ def _analyzed(
             subject, record = trained.get((label, seed)) or find_checkpoint(network)
             weights = digest_of_weights(record)
         else:
+            keras.utils.set_random_seed(seed)
             subject, weights = create(network), None
         analysis = _done(kind, place, weights)
         if analysis is None:

@@ -12,10 +12,12 @@ from importlib import resources
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
+from rich.console import RenderableType
+from rich.table import Table
 
 from recurzoo.base.documents import read_toml, shorten
 from recurzoo.base.errors import UnknownNameError
-from recurzoo.base.records import FrozenModel
+from recurzoo.base.records import FrozenModel, Report
 from recurzoo.catalog.catalog import families, recipe_names
 from recurzoo.catalog.names import FAMILIES
 from recurzoo.catalog.recipe import Recipe, load_recipe
@@ -137,3 +139,29 @@ def expected_order(name: str, labels: list[str]) -> list[tuple[str | float, str 
     errors = paper_errors(name)
     known = sorted((label for label in labels if label in errors), key=lambda label: -errors[label])
     return [(worse, better) for worse, better in itertools.combinations(known, 2) if errors[worse] > errors[better]]
+
+
+class ExperimentList(Report):
+    """The experiments that there are, with what they cost.
+
+    Attributes:
+        experiments: by name.
+    """
+
+    experiments: dict[str, Experiment]
+
+    def __rich__(self) -> RenderableType:
+        table = Table("experiment", "what it shows", "small", "paper", box=None, pad_edge=False)
+        for name, one in self.experiments.items():
+            table.add_row(name, one.title, *(_cost(getattr(one, scale)) for scale in SCALES))
+        return table
+
+
+def _cost(scale: Scale) -> str:
+    runs = scale.all_runs
+    return f"{len(runs)} runs, {sum(run.epochs for run in runs):,} epochs" if runs else "no training"
+
+
+def list_experiments() -> ExperimentList:
+    """All experiments, as `recurzoo reproduce` lists them."""
+    return ExperimentList(experiments=experiments())

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.catalog.experiments import ScaleName
+from recurzoo.catalog.experiments import ScaleName, list_experiments
 from recurzoo.cli.options import Json, OptionalData
 
 
@@ -26,6 +26,8 @@ def reproduce_(
     json: Json = False,
 ) -> Report:
     """Make a table or figure of the papers again."""
+    if experiment is None:
+        return list_experiments()
     from recurzoo.analysis.reproduction import reproduce
 
     return reproduce(experiment, data, scale, out)
