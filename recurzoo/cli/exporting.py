@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import Json, Name
+from recurzoo.cli.options import Json, Name, OptionalData
 
 
 def export_(
     name: Name,
-    format: Annotated[Literal["onnx", "litert", "saved_model"], typer.Option("--format", help="The file's format.")],
+    format: Annotated[
+        Literal["onnx", "litert", "c", "saved_model"], typer.Option("--format", help="The file's format.")
+    ],
     out: Annotated[
         Path,
         typer.Option(
@@ -28,11 +30,19 @@ def export_(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there, even if it is no earlier export.")
     ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Compute in int8, calibrated on training images of --data.")
+    ] = False,
+    input_dtype: Annotated[
+        Literal["float32", "uint8"], typer.Option("--input", help="What the file takes; uint8 with --int8 alone.")
+    ] = "float32",
+    data: OptionalData = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test examples to use at most.")] = None,
     json: Json = False,
 ) -> Report:
-    """Write ONNX, LiteRT or SavedModel with each kernel once.
+    """Write ONNX, LiteRT, C or SavedModel with each kernel once.
 
-    The file is run, and its outputs and bytes are checked.
+    The file is run, and its outputs and bytes are checked; with --data it is measured beside the checkpoint.
 
     Written into the checkpoint's own folder, the file is listed in its record.
     """
@@ -40,7 +50,6 @@ def export_(
     from recurzoo.exporting import export
     from recurzoo.hub.client import refuse_to_change_a_download
     from recurzoo.zoo.finding import find_folder
-    from recurzoo.zoo.loading import load
     from recurzoo.zoo.saving import recording
 
     folder = find_folder(name)
@@ -49,7 +58,17 @@ def export_(
         _refuse_other_names(out, format, folder)
         refuse_to_change_a_download(name, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
-        return export(load(folder), out, format, materialize, overwrite=overwrite)
+        return export(
+            folder,
+            out,
+            format,
+            materialize,
+            overwrite=overwrite,
+            int8=int8 or None,
+            input_dtype=input_dtype,
+            data=data,
+            limit=limit,
+        )
 
 
 def _refuse_other_names(out: Path, format: str, folder: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from recurzoo.base.files import draft
 from recurzoo.exporting.inference import INPUT, OUTPUT
 
-# How the files begin: ONNX's version of its format, and LiteRT's name four bytes in.
-ONNX_START, LITERT_NAME = b"\x08", b"TFL3"
+# How the files begin: ONNX's version of its format, LiteRT's name four bytes in, and the comment of our C.
+ONNX_START, LITERT_NAME, C_START = b"\x08", b"TFL3", b"/* recur"
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _is_export(target: Path) -> bool:
         return not others and "saved_model.pb" in files and _names_ours(target / "saved_model.pb")
     with target.open("rb") as file:
         start = file.read(8)
-    return (start.startswith(ONNX_START) or start[4:] == LITERT_NAME) and _names_ours(target)
+    return (start.startswith(ONNX_START) or start[4:] == LITERT_NAME or start == C_START) and _names_ours(target)
 
 
 def _names_ours(file: Path) -> bool:

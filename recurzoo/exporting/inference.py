@@ -91,12 +91,13 @@ class SharedKernels:
         return serve
 
 
-def inference_function(model: keras.Model, shared: SharedKernels | None = None) -> Any:
-    """Trace `model(images, training=False)` for float32 images of any batch size.
+def inference_function(model: keras.Model, shared: SharedKernels | None = None, batch: int | None = None) -> Any:
+    """Trace `model(images, training=False)` for float32 images.
 
     Args:
         model: a Keras model of one input and one output.
         shared: the kernels to take as further arguments; None for none.
+        batch: int, the batch size; None for any.
 
     Returns:
         A `tf.function` of one signature, from `images` (and the shared kernels) to `{"logits": tensor}`.
@@ -104,7 +105,7 @@ def inference_function(model: keras.Model, shared: SharedKernels | None = None) 
     import tensorflow as tf
 
     arrays = {} if shared is None else shared.arrays
-    images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.float32, INPUT)
+    images = tf.TensorSpec((batch, *model.inputs[0].shape[1:]), tf.float32, INPUT)
     kernels = [tf.TensorSpec(array.shape, tf.float32, name) for name, array in arrays.items()]
 
     def infer(images: Any, *kernels: Any) -> dict[str, Any]:

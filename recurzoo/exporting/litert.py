@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from recurzoo.exporting import litert_int8
 from recurzoo.exporting.inference import INPUT, OUTPUT, SharedKernels, inference_function
+from recurzoo.exporting.int8 import quiet
 from recurzoo.exporting.runtime import Runtime
 
 # (out, height, width, in)
@@ -21,17 +24,42 @@ ALIGNMENT = 16
 
 def write(model: keras.Model, path: Path) -> None:
     """Write a file of one graph, without loops, with one signature, `serving_default`."""
+    file = _converted(model)
+    _add_signature(file)
+    _drop_names(file)
+    path.write_bytes(_packed(file))
+
+
+def write_int8(model: keras.Model, path: Path, images: np.ndarray, input_dtype: str) -> None:
+    """Write a file that computes in int8 alone; its output is float32."""
+    path.write_bytes(int8_content(model, images, input_dtype))
+
+
+def int8_content(model: keras.Model, images: np.ndarray, input_dtype: str, one_by_one: bool = False) -> bytes:
+    """The bytes of a file that computes in int8 alone, for any batch size or for single images."""
+    batch = 1 if one_by_one else None
+    file = _converted(model, batch)
+    litert_int8.prepare(file)
+    _add_signature(file)
+    with quiet():
+        file = litert_int8.quantize(_packed(file), images, SIGNATURE, batch)
+    litert_int8.share(file)
+    litert_int8.set_ends(file, input_dtype)
+    _add_signature(file)
+    _drop_names(file)
+    return _packed(file)
+
+
+def _converted(model: keras.Model, batch: int | None = None) -> Any:
     import tensorflow as tf
     from ai_edge_litert import schema_py_generated as schema
 
     shared = SharedKernels(model, LAYOUT)
-    function = inference_function(model, shared).get_concrete_function()
+    function = inference_function(model, shared, batch).get_concrete_function()
     converted = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
     file = schema.ModelT.InitFromPackedBuf(converted, 0)
     _fix_arguments(file, shared.arrays)
-    _add_signature(file)
-    _drop_names(file, keep={INPUT, OUTPUT, *shared.arrays})
-    path.write_bytes(_packed(file))
+    return file
 
 
 def _fix_arguments(file: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -68,11 +96,12 @@ def _add_signature(file: Any) -> None:
     file.signatureDefs = [signature]
 
 
-def _drop_names(file: Any, keep: set[str]) -> None:
+def _drop_names(file: Any) -> None:
     """In a deep and narrow net, names of layers and scopes would take more bytes than kernels."""
-    for tensor in file.subgraphs[0].tensors:
-        name = tensor.name if isinstance(tensor.name, str) else tensor.name.decode()
-        tensor.name = name if name in keep else None
+    ends = {int(index) for index in (*file.subgraphs[0].inputs, *file.subgraphs[0].outputs)}
+    for index, tensor in enumerate(file.subgraphs[0].tensors):
+        if index not in ends:
+            tensor.name = None
 
 
 def _packed(file: Any) -> bytes:
@@ -101,9 +130,19 @@ def load(path: Path) -> Runtime:
             interpreter.resize_tensor_input(given["index"], images.shape)
             interpreter.allocate_tensors()
             current[:] = [images.shape]
-        interpreter.set_tensor(given["index"], images)
+        interpreter.set_tensor(given["index"], images.astype(given["dtype"]))
         interpreter.invoke()
         return interpreter.get_tensor(result["index"])
 
     shape = tuple(None if size < 0 else int(size) for size in given["shape_signature"][1:])
-    return Runtime(f"ai-edge-litert {version('ai-edge-litert')}", shape, run)
+    return Runtime(f"ai-edge-litert {version('ai-edge-litert')}", shape, run, operators_of(path.read_bytes()))
+
+
+def operators_of(content: bytes) -> Counter[str]:
+    """How many operators of each kind a file has."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    file = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    return Counter(names[codes[operator.opcodeIndex]] for operator in file.subgraphs[0].operators)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from recurzoo.exporting import onnx_int8
 from recurzoo.exporting.inference import INPUT, OUTPUT, SharedKernels, inference_function
+from recurzoo.exporting.int8 import quiet
 from recurzoo.exporting.runtime import Runtime
 
 OPSET = 18
@@ -21,6 +24,22 @@ def write(model: keras.Model, path: Path) -> None:
 
     ONNX Runtime folds, when it loads the file, what the file keeps apart for its size.
     """
+    _store(_converted(model), path)
+
+
+def write_int8(model: keras.Model, path: Path, images: np.ndarray, input_dtype: str) -> None:
+    """Write a file that computes in int8; its output is float32."""
+    proto = _converted(model)
+    onnx_int8.prepare(proto)
+    with quiet():
+        proto = onnx_int8.quantize(proto, images)
+    onnx_int8.share(proto)
+    if input_dtype == "uint8":
+        onnx_int8.take_pixels(proto)
+    _store(proto, path)
+
+
+def _converted(model: keras.Model) -> Any:
     import onnx
     import tf2onnx
 
@@ -32,15 +51,21 @@ def write(model: keras.Model, path: Path) -> None:
     del graph.input[:]
     graph.input.extend(images)
     graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in shared.arrays.items())
-    _shorten_names(graph, keep={INPUT, OUTPUT, *shared.arrays})
+    return proto
+
+
+def _store(proto: Any, path: Path) -> None:
+    import onnx
+
+    _shorten_names(proto.graph)
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
 
 
-def _shorten_names(graph: Any, keep: set[str]) -> None:
+def _shorten_names(graph: Any) -> None:
     """Number the tensors: in a deep and narrow net, names of layers and scopes would take more bytes than kernels."""
     made = [*(tensor.name for tensor in graph.initializer), *(name for node in graph.node for name in node.output)]
-    short = {name: str(number) for number, name in enumerate(made) if name and name not in keep}
+    short = {name: str(number) for number, name in enumerate(made) if name and name not in (INPUT, OUTPUT)}
     for tensor in graph.initializer:
         tensor.name = short.get(tensor.name, tensor.name)
     for node in graph.node:
@@ -53,15 +78,19 @@ def _shorten_names(graph: Any, keep: set[str]) -> None:
 
 def load(path: Path) -> Runtime:
     """Load a file into ONNX Runtime on the CPU."""
+    import onnx
     import onnxruntime
 
     # Where its build tells its maker of each session, it looks up a host for that.
     onnxruntime.disable_telemetry_events()
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
+    dtype = "uint8" if "uint8" in session.get_inputs()[0].type else "float32"
+
     def run(images: np.ndarray) -> np.ndarray:
-        return session.run([OUTPUT], {INPUT: images})[0]
+        return session.run([OUTPUT], {INPUT: images.astype(dtype)})[0]
 
     # Sizes the file leaves open have names or None.
     shape = tuple(size if isinstance(size, int) else None for size in session.get_inputs()[0].shape[1:])
-    return Runtime(f"onnxruntime {onnxruntime.__version__}", shape, run)
+    operators = Counter(node.op_type for node in onnx.load(path).graph.node)
+    return Runtime(f"onnxruntime {onnxruntime.__version__}", shape, run, operators)

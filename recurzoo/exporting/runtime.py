@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,12 +15,16 @@ class Runtime:
     Attributes:
         name: str, the runtime and its version.
         image_shape: `(height, width, channels)` the file takes, None where any.
-        run: from a float32 array `(batch, height, width, channels)` to the output.
+        run: from a float32 array `(batch, height, width, channels)` to the output, in float32.
+        operators: how many operators of each kind the file has; of a SavedModel none are counted.
+        arena_bytes: int, the memory that an inference takes, where the runtime tells.
     """
 
     name: str
     image_shape: tuple[int | None, ...]
     run: Callable[[np.ndarray], np.ndarray]
+    operators: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    arena_bytes: int | None = None
 
     def random_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Noise in 0..255 of a shape the file takes."""

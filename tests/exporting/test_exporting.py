@@ -204,7 +204,7 @@ def test_wrong_outputs_fail_and_leave_nothing(value, tmp_path, monkeypatch, rand
 def test_errors_say_what_to_do(tmp_path, monkeypatch):
     model = recurrent(2)
     two_inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
-    with pytest.raises(ValueError, match=r"one of onnx, litert, saved_model. Received: format='tflite'"):
+    with pytest.raises(ValueError, match=r"one of onnx, litert, c, saved_model. Received: format='tflite'"):
         export(model, tmp_path / "x", format="tflite")
     with pytest.raises(FileNotFoundError, match=r"folder that exists. Received: path=.*make it first"):
         export(model, tmp_path / "missing" / "x")

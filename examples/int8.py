@@ -1,0 +1,103 @@
+"""What int8 costs, and what the formats' own quantizers make of the same networks: the table of docs/folding.md.
+
+`python examples/int8.py DATA [LIMIT]`, where DATA is CIFAR-10 as `recurzoo evaluate` takes it, and LIMIT how many test
+images to measure on, all 10,000 by default. The others are given the network unrolled, with an array for each step's
+kernel, as any other exporter writes it: ONNX Runtime's `quantize_static` and TensorFlow's LiteRT converter.
+"""
+
+# ruff: noqa: E402
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recurzoo.base.environment import import_quietly
+
+# TensorFlow is talkative when it starts.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import_quietly("tensorflow")
+
+import numpy as np
+import onnx
+import tensorflow
+import tf2onnx
+
+import recurzoo
+from recurzoo.exporting import formats, onnx_int8
+from recurzoo.exporting.inference import inference_function
+from recurzoo.exporting.int8 import quiet
+from recurzoo.tasks.task import open_task
+from recurzoo.zoo.evaluating import model_and_record
+
+NAMES = ("rc-4-w16", "frnn-3-t5-w16", "resnet-24-relaxed-all", "preresnet-50-ubn", "wrn-22-1", "swrn-22-1-2")
+CALIBRATION, PAIRS = 500, 15
+
+
+def others_onnx(model, path: Path, images: np.ndarray) -> None:
+    function = inference_function(model)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=18)
+    onnx.save(onnx_int8.quantize(proto, images), path)
+
+
+def others_litert(model, path: Path, images: np.ndarray) -> None:
+    function = inference_function(model).get_concrete_function()
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([function], tensorflow.Module())
+    converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in images)
+    converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    path.write_bytes(converter.convert())
+
+
+def outputs_of(runtime, images: np.ndarray) -> np.ndarray:
+    return np.concatenate([runtime.run(images[i : i + 100].astype("float32")) for i in range(0, len(images), 100)])
+
+
+def time_ratio(runtime, other, images: np.ndarray) -> float:
+    """The median over interleaved pairs of the time for a batch, by that of the other."""
+    ratios = []
+    for _ in range(PAIRS):
+        times = []
+        for each in (runtime, other):
+            start = time.perf_counter()
+            each.run(images)
+            times.append(time.perf_counter() - start)
+        ratios.append(times[0] / times[1])
+    return float(np.median(ratios))
+
+
+def main(data: str, limit: int | None) -> None:
+    print("| network | format | float32 | int8 | theirs | bytes float32 | int8 | theirs | time int8 by float32 |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in NAMES:
+        model, record = model_and_record(name)
+        task = open_task(data, model, record, train=True, limit=limit)
+        test = task.test
+        sample = task.sample(None)
+        images = sample[np.random.default_rng(0).permutation(len(sample))[:CALIBRATION]].astype("float32")
+        title, network, unrolled = name, model, model
+        if name.startswith("swrn"):
+            # The others are given its own kernels: of a folded one's scaled kernels TensorFlow's optimizer aborts.
+            title, network, unrolled = f"{name}, folded at 0.9", recurzoo.fold(model, 0.9), recurzoo.materialize(model)
+            recurzoo.reestimate_batch_norm(network, task.sample(record.recipe)[:5000])
+        for format, make_others in (("onnx", others_onnx), ("litert", others_litert)):
+            with tempfile.TemporaryDirectory() as folder:
+                suffix = formats.FORMATS[format].suffix
+                paths = [Path(folder, kind + suffix) for kind in ("float32", "int8", "others")]
+                recurzoo.export(network, paths[0], format)
+                recurzoo.export(network, paths[1], format, int8=images)
+                try:
+                    with quiet():
+                        make_others(unrolled, paths[2], images)
+                except Exception as error:
+                    print(f"{title}, {format}: theirs fails: {type(error).__name__}", file=sys.stderr)
+                runtimes = [formats.FORMATS[format].load(path) for path in paths if path.exists()]
+                scores = [f"{task.score(outputs_of(each, test.images), test.labels):.2%}" for each in runtimes]
+                sizes = [f"{path.stat().st_size:,}" for path in paths if path.exists()]
+                missing = ["-"] * (3 - len(runtimes))
+                batch = test.images[:100].astype("float32")
+                cells = [title, format, *scores, *missing, *sizes, *missing]
+                print("|", " | ".join([*cells, f"{time_ratio(runtimes[1], runtimes[0], batch):.2f}"]), "|", flush=True)
+
+
+main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
