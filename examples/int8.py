@@ -1,8 +1,8 @@
 """What int8 costs, and what the formats' own quantizers make of the same networks: the table of docs/folding.md.
 
 `python examples/int8.py DATA [LIMIT]`, where DATA is CIFAR-10 as `recurzoo evaluate` takes it, and LIMIT how many test
-images to measure on, all 10,000 by default. The others, ONNX Runtime's `quantize_static` and TensorFlow's LiteRT converter,
-are given the network as it is traced, its steps unrolled, and the same images to calibrate on.
+images to measure on, all 10,000 by default. The others, ONNX Runtime's `quantize_static` and TensorFlow's LiteRT
+converter, are given the network as it is traced, its steps unrolled, and the same images to calibrate on.
 """
 
 # ruff: noqa: E402
