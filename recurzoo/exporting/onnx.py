@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ def write(model: keras.Model, path: Path) -> None:
 
     ONNX Runtime folds, when it loads the file, what the file keeps apart for its size.
     """
-    _store(_converted(model), path)
+    proto, kernels = _converted(model)
+    _store(proto, path, kernels)
 
 
 def write_int8(model: keras.Model, path: Path, images: np.ndarray, input_dtype: str) -> None:
     """Write a file that computes in int8; its output is float32."""
-    proto = _converted(model)
+    proto, _ = _converted(model)
     onnx_int8.prepare(proto)
     with quiet():
         proto = onnx_int8.quantize(proto, images)
@@ -39,7 +41,8 @@ def write_int8(model: keras.Model, path: Path, images: np.ndarray, input_dtype: 
     _store(proto, path)
 
 
-def _converted(model: keras.Model) -> Any:
+def _converted(model: keras.Model) -> tuple[Any, Collection[str]]:
+    """A float model, and the names of the shared kernels in it."""
     import onnx
     import tf2onnx
 
@@ -51,21 +54,21 @@ def _converted(model: keras.Model) -> Any:
     del graph.input[:]
     graph.input.extend(images)
     graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in shared.arrays.items())
-    return proto
+    return proto, shared.arrays.keys()
 
 
-def _store(proto: Any, path: Path) -> None:
+def _store(proto: Any, path: Path, kernels: Collection[str] = ()) -> None:
     import onnx
 
-    _shorten_names(proto.graph)
+    _shorten_names(proto.graph, keep={INPUT, OUTPUT, *kernels})
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
 
 
-def _shorten_names(graph: Any) -> None:
+def _shorten_names(graph: Any, keep: set[str]) -> None:
     """Number the tensors: in a deep and narrow net, names of layers and scopes would take more bytes than kernels."""
     made = [*(tensor.name for tensor in graph.initializer), *(name for node in graph.node for name in node.output)]
-    short = {name: str(number) for number, name in enumerate(made) if name and name not in (INPUT, OUTPUT)}
+    short = {name: str(number) for number, name in enumerate(made) if name and name not in keep}
     for tensor in graph.initializer:
         tensor.name = short.get(tensor.name, tensor.name)
     for node in graph.node:
