@@ -9,7 +9,6 @@ converter, are given the network as it is traced, its steps unrolled, and the sa
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from recurzoo.base.environment import import_quietly
@@ -25,13 +24,15 @@ import tf2onnx
 
 import recurzoo
 from recurzoo.exporting import formats, onnx_int8
+from recurzoo.exporting.exporter import CALIBRATION
 from recurzoo.exporting.inference import inference_function
 from recurzoo.exporting.int8 import quiet
+from recurzoo.exporting.runtime import BATCH, time_ratio
 from recurzoo.tasks.task import open_task
 from recurzoo.zoo.evaluating import model_and_record
 
 NAMES = ("rc-4-w16", "frnn-3-t5-w16", "resnet-24-relaxed-all", "preresnet-50-ubn", "wrn-22-1", "swrn-22-1-2")
-CALIBRATION, PAIRS = 500, 15
+PAIRS = 15
 
 
 def others_onnx(model, path: Path, images: np.ndarray) -> None:
@@ -49,23 +50,6 @@ def others_litert(model, path: Path, images: np.ndarray) -> None:
     path.write_bytes(converter.convert())
 
 
-def outputs_of(runtime, images: np.ndarray) -> np.ndarray:
-    return np.concatenate([runtime.run(images[i : i + 100].astype("float32")) for i in range(0, len(images), 100)])
-
-
-def time_ratio(runtime, other, images: np.ndarray) -> float:
-    """The median over interleaved pairs of the time for a batch, by that of the other."""
-    ratios = []
-    for _ in range(PAIRS):
-        times = []
-        for each in (runtime, other):
-            start = time.perf_counter()
-            each.run(images)
-            times.append(time.perf_counter() - start)
-        ratios.append(times[0] / times[1])
-    return float(np.median(ratios))
-
-
 def main(data: str, limit: int | None) -> None:
     print("| network | format | float32 | int8 | theirs | bytes float32 | int8 | theirs | time int8 by float32 |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -73,8 +57,7 @@ def main(data: str, limit: int | None) -> None:
         model, record = model_and_record(name)
         task = open_task(data, model, record, train=True, limit=limit)
         test = task.test
-        sample = task.sample(None)
-        images = sample[np.random.default_rng(0).permutation(len(sample))[:CALIBRATION]].astype("float32")
+        images = task.sample(None)[:CALIBRATION]
         title, network, unrolled = name, model, model
         if name.startswith("swrn"):
             # The others are given its own kernels: of a folded one's scaled kernels TensorFlow's optimizer aborts.
@@ -92,12 +75,11 @@ def main(data: str, limit: int | None) -> None:
                 except Exception as error:
                     print(f"{title}, {format}: theirs fails: {type(error).__name__}", file=sys.stderr)
                 runtimes = [formats.FORMATS[format].load(path) for path in paths if path.exists()]
-                scores = [f"{task.score(outputs_of(each, test.images), test.labels):.2%}" for each in runtimes]
+                scores = [f"{task.score(each.run_all(test.images), test.labels):.2%}" for each in runtimes]
                 sizes = [f"{path.stat().st_size:,}" for path in paths if path.exists()]
                 missing = ["-"] * (3 - len(runtimes))
-                batch = test.images[:100].astype("float32")
-                cells = [title, format, *scores, *missing, *sizes, *missing]
-                print("|", " | ".join([*cells, f"{time_ratio(runtimes[1], runtimes[0], batch):.2f}"]), "|", flush=True)
+                ratio = f"{time_ratio(runtimes[1], runtimes[0], BATCH, PAIRS):.2f}"
+                print("|", " | ".join([title, format, *scores, *missing, *sizes, *missing, ratio]), "|", flush=True)
 
 
 main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -64,7 +64,7 @@ def export_(
             format,
             materialize,
             overwrite=overwrite,
-            int8=int8 or None,
+            int8=int8,
             input_dtype=input_dtype,
             data=data,
             limit=limit,

@@ -11,7 +11,7 @@ from recurzoo.base.files import draft
 from recurzoo.exporting.inference import INPUT, OUTPUT
 
 # How the files begin: ONNX's version of its format, LiteRT's name four bytes in, and the comment of our C.
-ONNX_START, LITERT_NAME, C_START = b"\x08", b"TFL3", b"/* recur"
+ONNX_START, LITERT_NAME, C_START = b"\x08", b"TFL3", b"/* recurzoo:"
 
 
 @contextmanager
@@ -75,8 +75,8 @@ def _is_export(target: Path) -> bool:
         others = {file for file in files if not file.startswith("variables/variables.")} - {"saved_model.pb"}
         return not others and "saved_model.pb" in files and _names_ours(target / "saved_model.pb")
     with target.open("rb") as file:
-        start = file.read(8)
-    return (start.startswith(ONNX_START) or start[4:] == LITERT_NAME or start == C_START) and _names_ours(target)
+        start = file.read(len(C_START))
+    return (start.startswith((ONNX_START, C_START)) or start[4:8] == LITERT_NAME) and _names_ours(target)
 
 
 def _names_ours(file: Path) -> bool:

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 
 from recurzoo.base.errors import ExportError
-from recurzoo.exporting import micro
-from recurzoo.exporting.destination import destination, size_on_disk
+from recurzoo.exporting.destination import destination
 from recurzoo.exporting.formats import check_suffix, get_format
 from recurzoo.exporting.inference import inference_function, variables_read
 from recurzoo.exporting.int8 import check_images, is_pixels
@@ -31,8 +30,6 @@ TOLERANCE, INT8_TOLERANCE = 1e-4, 0.25
 CALIBRATION = 500
 # What a file may weigh for its parameters: a tenth more, and in int8 15% more than a byte for each number of a kernel.
 SLACK, INT8_SLACK = 1.1, 1.15
-# Test examples that a file is run on at once.
-BATCH = 100
 
 
 def export(
@@ -99,6 +96,8 @@ def export(
             "KERAS_BACKEND=tensorflow before Python starts; a saved model opens there unchanged."
         )
     quantized = int8 is not None and int8 is not False
+    if tolerance is None:
+        tolerance = INT8_TOLERANCE if quantized else TOLERANCE
     chosen = get_format(format, quantized)
     task: Task | None = None
     if data is not None:
@@ -122,7 +121,7 @@ def export(
             chosen.write_int8(written, partial, images, input_dtype)  # type: ignore[misc]
         else:
             chosen.write(written, partial)  # type: ignore[misc]
-        size = _content_size(partial, format)
+        size = chosen.size(partial)
         if size > limit_bytes:
             raise ExportError(
                 "The file is too large for its parameters, as if a shared kernel were in it more than once; it was not "
@@ -130,12 +129,10 @@ def export(
                 "allowed"
             )
         runtime = chosen.load(partial)
-        if images is None:
-            allowed, relative = TOLERANCE if tolerance is None else tolerance, None
-            difference = _largest_difference(runtime, model, allowed, chosen.batches)
+        if images is not None:
+            difference, relative = _int8_difference(runtime, model, images, tolerance)
         else:
-            allowed = INT8_TOLERANCE if tolerance is None else tolerance
-            difference, relative = _int8_difference(runtime, model, images, allowed)
+            difference, relative = _largest_difference(runtime, model, tolerance, chosen.batches), None
         measured = None if task is None else _measure(runtime, model, task)
     return ExportReport(
         path=str(target),
@@ -149,7 +146,7 @@ def export(
         batches=chosen.batches if images is None else (len(images),),
         largest_difference=difference,
         relative_difference=relative,
-        tolerance=allowed,
+        tolerance=tolerance,
         materialized=written is not model,
         int8=0 if images is None else len(images),
         operators=dict(runtime.operators),
@@ -165,8 +162,7 @@ def _calibration_images(int8: Any, task: Task | None, model: keras.Model) -> np.
                 "Int8 is calibrated on images, or on a data set's. Received: int8=True without data; give "
                 "int8=images, or data=..."
             )
-        int8 = task.sample(None)
-        int8 = int8[np.random.default_rng(0).permutation(len(int8))[:CALIBRATION]]
+        int8 = task.sample(None)[:CALIBRATION]
     return check_images(int8, model.inputs[0].shape[1:])
 
 
@@ -186,11 +182,6 @@ def _limit(variables: Sequence[keras.Variable], quantized: bool) -> int:
     kernels = [math.prod(v.shape) for v in variables if v.path.rsplit("/", 1)[-1] in ("kernel", "templates")]
     rest = sum(math.prod(v.shape) for v in variables) - sum(kernels)
     return int(sum(kernels) * INT8_SLACK) + 4 * rest if quantized else int((sum(kernels) + rest) * 4 * SLACK)
-
-
-def _content_size(path: Path, format: str) -> int:
-    """The bytes on disk, and of C those of the array."""
-    return micro.array_size(path) if format == "c" else size_on_disk(path)
 
 
 def _check_model(model: Any) -> None:
@@ -234,7 +225,7 @@ def _largest_difference(runtime: Runtime, model: keras.Model, tolerance: float, 
 
 
 def _int8_difference(runtime: Runtime, model: keras.Model, images: np.ndarray, tolerance: float) -> tuple[float, float]:
-    expected, received = predict(model, images), _run(runtime, images)
+    expected, received = predict(model, images), runtime.run_all(images)
     _check_shape(received, expected)
     relative = float(np.sqrt(np.mean((received - expected) ** 2)) / max(float(expected.std()), 1e-12))
     if not relative <= tolerance:
@@ -256,13 +247,6 @@ def _check_shape(received: np.ndarray, expected: np.ndarray) -> None:
 
 def _measure(runtime: Runtime, model: keras.Model, task: Task) -> Measurement:
     examples = task.test
-    scores = [
-        task.score(outputs, examples.labels)
-        for outputs in (predict(model, examples.images), _run(runtime, examples.images))
-    ]
+    outputs = predict(model, examples.images), runtime.run_all(examples.images)
+    scores = [task.score(each, examples.labels) for each in outputs]
     return Measurement(data=task.source, metric=task.metric, examples=len(examples), model=scores[0], file=scores[1])
-
-
-def _run(runtime: Runtime, images: np.ndarray) -> np.ndarray:
-    batches = [images[start : start + BATCH].astype("float32") for start in range(0, len(images), BATCH)]
-    return np.concatenate([runtime.run(batch) for batch in batches])

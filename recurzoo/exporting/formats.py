@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from recurzoo.exporting import litert, micro, onnx, saved_model
+from recurzoo.exporting.destination import size_on_disk
 from recurzoo.exporting.runtime import Runtime
 
 
@@ -23,6 +24,7 @@ class Format:
         load: loads what was written into its runtime.
         write_int8: writes a model that computes in int8, calibrated on images, its input of a dtype; None where there
             is float32 alone.
+        size: the bytes that what was written takes where it is used.
         overhead: int, bytes that a file may have on top of 110% of its parameters'.
         folder: bool, whether it is a folder.
         requires: the modules of the `export` extra that it needs.
@@ -34,6 +36,7 @@ class Format:
     write: Callable[[keras.Model, Path], None] | None
     load: Callable[[Path], Runtime]
     write_int8: Callable[[keras.Model, Path, np.ndarray, str], None] | None = None
+    size: Callable[[Path], int] = size_on_disk
     overhead: int = 64 * 1024
     folder: bool = False
     requires: tuple[str, ...] = ()
@@ -57,6 +60,7 @@ FORMATS = {
         micro.load,
         micro.write_int8,
         requires=("ai_edge_litert", "ai_edge_quantizer", "tflite_micro"),
+        size=micro.array_size,
         suffix=".c",
         batches=(1,),
     ),

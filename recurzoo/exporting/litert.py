@@ -144,5 +144,5 @@ def operators_of(content: bytes) -> Counter[str]:
 
     file = schema.ModelT.InitFromPackedBuf(content, 0)
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+    codes = [litert_int8.kind_of(code) for code in file.operatorCodes]
     return Counter(names[codes[operator.opcodeIndex]] for operator in file.subgraphs[0].operators)

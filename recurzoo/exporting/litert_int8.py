@@ -81,18 +81,18 @@ def set_ends(file: Any, input_dtype: str) -> None:
     if input_dtype == "int8":
         return
     graph = _Graph(file)
-    schema, operators = graph.schema, graph.graph.operators
-    taken, given = int(graph.graph.inputs[0]), int(graph.graph.outputs[0])
-    kind = {"uint8": schema.TensorType.UINT8, "float32": schema.TensorType.FLOAT32}[input_dtype]
-    graph.graph.inputs = [graph.add_end(taken, kind)]
-    graph.graph.outputs = [graph.add_end(given, schema.TensorType.FLOAT32)]
-    for kind, ends in (
-        (schema.BuiltinOperator.QUANTIZE, (graph.graph.inputs[0], taken)),
-        (schema.BuiltinOperator.DEQUANTIZE, (given, graph.graph.outputs[0])),
-    ):
-        operator = schema.OperatorT()
-        operator.opcodeIndex, operator.inputs, operator.outputs = graph.code(kind), [ends[0]], [ends[1]]
-        operators.insert(0 if kind == schema.BuiltinOperator.QUANTIZE else len(operators), operator)
+    types, kinds = graph.schema.TensorType, graph.schema.BuiltinOperator
+    inner_input, inner_output = int(graph.graph.inputs[0]), int(graph.graph.outputs[0])
+    images = graph.add_end(inner_input, {"uint8": types.UINT8, "float32": types.FLOAT32}[input_dtype])
+    outputs = graph.add_end(inner_output, types.FLOAT32)
+    graph.graph.inputs, graph.graph.outputs = [images], [outputs]
+    graph.graph.operators.insert(0, graph.make_operator(kinds.QUANTIZE, images, inner_input))
+    graph.graph.operators.append(graph.make_operator(kinds.DEQUANTIZE, inner_output, outputs))
+
+
+def kind_of(code: Any) -> int:
+    """The `BuiltinOperator` of an operator code: up to 127 it stands in the older field, which later files keep too."""
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _drop_unused_buffers(file: Any) -> None:
@@ -120,8 +120,7 @@ class _Graph:
         self.uses: Counter[str] = Counter()
 
     def kind(self, operator: Any) -> int:
-        code = self.file.operatorCodes[operator.opcodeIndex]
-        return max(code.builtinCode, code.deprecatedBuiltinCode)
+        return kind_of(self.file.operatorCodes[operator.opcodeIndex])
 
     def constant(self, index: int) -> np.ndarray | None:
         """A float constant, or a constant of int32."""
@@ -153,6 +152,11 @@ class _Graph:
             tensor.quantization = quantization
         self.tensors.append(tensor)
         return len(self.tensors) - 1
+
+    def make_operator(self, kind: int, taken: int, made: int) -> Any:
+        operator = self.schema.OperatorT()
+        operator.opcodeIndex, operator.inputs, operator.outputs = self.code(kind), [taken], [made]
+        return operator
 
     def transpose_constants(self) -> None:
         """Turn the kernels of transposed convolutions now instead of at each run."""
@@ -241,7 +245,7 @@ class _Graph:
     def code(self, kind: int) -> int:
         """The number of a kind of operator, which is added to the file's if it is new."""
         for number, code in enumerate(self.file.operatorCodes):
-            if max(code.builtinCode, code.deprecatedBuiltinCode) == kind:
+            if kind_of(code) == kind:
                 return number
         code = self.schema.OperatorCodeT()
         code.builtinCode = code.deprecatedBuiltinCode = kind

@@ -13,11 +13,10 @@ import keras
 import numpy as np
 
 from recurzoo.exporting import litert
+from recurzoo.exporting.destination import C_START
 from recurzoo.exporting.inference import INPUT, OUTPUT
 from recurzoo.exporting.runtime import Runtime
 
-# What a file begins with, by which an earlier export is known.
-START = "/* recurzoo:"
 # More than any chip has: what an inference takes of it is told.
 MOST_ARENA = 64 * 2**20
 
@@ -48,7 +47,7 @@ def write_int8(model: keras.Model, path: Path, images: np.ndarray, input_dtype: 
     operators = ", ".join(f"{name} {count}" for name, count in sorted(litert.operators_of(content).items()))
     rows = (", ".join(f"0x{byte:02x}" for byte in content[i : i + 16]) + "," for i in range(0, len(content), 16))
     text = TEMPLATE.format(
-        start=START, input=INPUT, output=OUTPUT, operators=operators, rows="\n".join(rows), size=len(content)
+        start=C_START.decode(), input=INPUT, output=OUTPUT, operators=operators, rows="\n".join(rows), size=len(content)
     )
     path.write_text(text)
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+
+# Examples that a file is run on at once.
+BATCH = 100
+# The first runs allocate and warm caches.
+WARM_UP = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +33,32 @@ class Runtime:
     operators: Mapping[str, int] = dataclasses.field(default_factory=dict)
     arena_bytes: int | None = None
 
+    def run_all(self, images: np.ndarray) -> np.ndarray:
+        """The outputs for any number of images of any dtype, batch by batch."""
+        batches = (images[start : start + BATCH].astype("float32") for start in range(0, len(images), BATCH))
+        return np.concatenate([self.run(batch) for batch in batches])
+
     def random_images(self, batch: int, seed: int = 0) -> np.ndarray:
         """Noise in 0..255 of a shape the file takes."""
         # Where any size will do, one that survives five halvings.
         shape = [64 if size is None else size for size in self.image_shape]
         return np.random.default_rng(seed).uniform(0, 255, (batch, *shape)).astype("float32")
+
+
+def time_ratio(first: Runtime, second: Runtime, batch: int, pairs: int) -> float:
+    """The median over pairs of `seconds_first / seconds_second`, for so many images; below 1 where the first is faster.
+
+    A pair is timed back to back, so that what else the machine does falls on both.
+    """
+    runtimes = (first, second)
+    images = [runtime.random_images(batch) for runtime in runtimes]
+    ratios = []
+    for pair in range(WARM_UP + pairs):
+        seconds = []
+        for runtime, given in zip(runtimes, images, strict=True):
+            start = time.perf_counter()
+            runtime.run(given)
+            seconds.append(time.perf_counter() - start)
+        if pair >= WARM_UP:
+            ratios.append(seconds[0] / seconds[1])
+    return statistics.median(ratios)

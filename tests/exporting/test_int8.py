@@ -11,6 +11,7 @@ import pytest
 
 import recurzoo
 from recurzoo.exporting import export
+from recurzoo.exporting.formats import FORMATS
 from recurzoo.layers import PreActivationBlock, Stage
 from recurzoo.models import PreActivationResNet
 from recurzoo.sharing import tied
@@ -20,7 +21,6 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_quantizer")
 pytestmark = pytest.mark.tensorflow
 
-SUFFIX = {"onnx": "onnx", "litert": "tflite", "c": "c"}
 TINY = {
     **{name: build for name, (build, _) in MODELS.items()},
     "frnn": lambda: recurzoo.create("frnn-3-t5-w16", input_shape=(16, 16, 3)),
@@ -66,7 +66,7 @@ def test_file_gives_the_models_outputs_and_holds_each_kernel_once(name, format, 
     model = TINY[name]()
     images = pictures(model, rng)
     settled(model, images, randomize) if name != "scnn" else randomize(model)
-    path = tmp_path / f"model.{SUFFIX[format]}"
+    path = tmp_path / f"model{FORMATS[format].suffix}"
 
     report = export(model, path, format, int8=images, tolerance=0.35)
 
@@ -124,7 +124,7 @@ def test_negative_factors_leave_the_kernel_single(format, tmp_path, rng, randomi
     settled(model, images, randomize)
     gamma = model.layers[1].normalizations["bn2"].gamma
     gamma.assign(np.where(np.arange(16) % 2, 1, -1) * np.abs(np.array(gamma)))
-    path = tmp_path / f"model.{SUFFIX[format]}"
+    path = tmp_path / f"model{FORMATS[format].suffix}"
     export(model, path, format, int8=images)
     assert sorted(size for size in int8_constants(path, format).values() if size >= 9 * 16 * 16) == [9 * 16 * 16] * 2
 
@@ -134,7 +134,7 @@ def test_pixels_in_uint8_give_what_they_give_in_float32(format, tmp_path, rng, r
     model = settled(TINY["pooled"](), images := pictures(TINY["pooled"](), rng), randomize)
     outputs = []
     for dtype in ("float32", "uint8"):
-        path = tmp_path / f"{dtype}.{SUFFIX[format]}"
+        path = tmp_path / f"{dtype}{FORMATS[format].suffix}"
         export(model, path, format, int8=images, input_dtype=dtype)
         outputs.append(run(path, format, images.astype(dtype)))
     np.testing.assert_allclose(*outputs, atol=1e-6)
@@ -184,7 +184,7 @@ def test_what_is_refused_leaves_what_was_there(tmp_path, rng, randomize, capfd):
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_quantizers_print_nothing(format, tmp_path, rng, randomize, capsys):
     model = settled(recurrent(2), images := pictures(recurrent(2), rng), randomize)
-    export(model, tmp_path / f"model.{SUFFIX[format]}", format, int8=images)
+    export(model, tmp_path / f"model{FORMATS[format].suffix}", format, int8=images)
     assert capsys.readouterr().out == ""
 
 
