@@ -177,7 +177,8 @@ def _follow(network: Steps, images: np.ndarray) -> list[tuple[str, list[np.ndarr
 
 def _track(name: str, states: np.ndarray) -> Track:
     """Of states `(steps + 1, images, features)`."""
-    versions = {"unnormalized": states, "normalized": states - states.mean(axis=1, keepdims=True)}
+    # In float32 the mean of many features would not be removed to the last digit.
+    versions = {"unnormalized": states, "normalized": states - states.mean(axis=1, keepdims=True, dtype="float64")}
     projected = {version: principal_components(values) for version, values in versions.items()}
     way = to_numpy(states[-1]) - to_numpy(states[0])
     return Track(
