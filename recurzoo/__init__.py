@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recurzoo.analysis.reading import trajectory
     from recurzoo.analysis.readouts import fit_readouts, with_readouts
     from recurzoo.analysis.reproduction import reproduce
-    from recurzoo.benchmarking import benchmark
+    from recurzoo.benchmarking import benchmark, benchmark_input
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
@@ -40,6 +40,7 @@ __all__ = [
     "analyze",
     "anytime",
     "benchmark",
+    "benchmark_input",
     "consolidate",
     "create",
     "evaluate",
@@ -81,6 +82,7 @@ _MODULES = {
     "analyze": "recurzoo.analysis.analyze",
     "anytime": "recurzoo.analysis.anytime",
     "benchmark": "recurzoo.benchmarking",
+    "benchmark_input": "recurzoo.benchmarking",
     "consolidate": "recurzoo.rewriting",
     "create": "recurzoo.zoo.loading",
     "evaluate": "recurzoo.zoo.evaluating",

@@ -14,6 +14,7 @@ from recurzoo.analysis.plots import curve, panels, whole_numbers
 from recurzoo.analysis.report import Analysis, Rows
 from recurzoo.analysis.subject import Subject, batches
 from recurzoo.base.records import FrozenModel
+from recurzoo.data.sets import Images
 from recurzoo.rewriting.steps import Piece, Steps
 from recurzoo.tasks.evaluation import finite
 
@@ -177,7 +178,7 @@ def _variants(
 
 
 def run_without(
-    network: Steps, images: np.ndarray, variants: Sequence[Collection[Piece]], what: str = "dropping steps"
+    network: Steps, images: Images, variants: Sequence[Collection[Piece]], what: str = "dropping steps"
 ) -> list[np.ndarray]:
     """The outputs of a network for images, each time without some of its steps.
 

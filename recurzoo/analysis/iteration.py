@@ -20,7 +20,7 @@ from recurzoo.analysis.refinement import Refinement, gradient_norms, measure_ref
 from recurzoo.analysis.report import Analysis, Rows
 from recurzoo.analysis.subject import Subject, batches
 from recurzoo.base.records import FrozenModel
-from recurzoo.data.sets import Split
+from recurzoo.data.sets import Images, Split
 from recurzoo.layers import Stage
 from recurzoo.rewriting.steps import Piece, Steps, readout_of
 from recurzoo.tasks.evaluation import finite
@@ -232,7 +232,7 @@ def measure_iteration(
     """
     network, task = Steps(subject.model), subject.task
     test = task.test
-    targets = task.targets(test)
+    targets = task.targets(test.labels)
     droppable = [piece for piece in network.steps if network.can_skip(piece)]
     intact, *without = run_without(network, test.images, [(), *((piece,) for piece in droppable)])
     scores = [finite(task.score(outputs, test.labels)) for outputs in without]
@@ -249,7 +249,7 @@ def measure_iteration(
     )
 
 
-def _read_on_the_way(network: Steps, images: np.ndarray) -> dict[str, np.ndarray]:
+def _read_on_the_way(network: Steps, images: Images) -> dict[str, np.ndarray]:
     """Logits after each step that the head fits, by its name."""
     found: dict[str, list[np.ndarray]] = {}
     for _, state in batches(images, "reading out"):

@@ -19,6 +19,7 @@ from recurzoo.analysis.report import Analysis, Rows
 from recurzoo.analysis.subject import Subject, batches, to_numpy
 from recurzoo.base.records import FrozenModel
 from recurzoo.checkpoints.record import Metric, Score
+from recurzoo.data.sets import Images
 from recurzoo.layers import Stage, StateGraph, StepNormalization
 from recurzoo.layers.tree import all_layers
 from recurzoo.rewriting import reestimate_batch_norm
@@ -269,7 +270,7 @@ def _last_stage(model: keras.Model) -> Stage:
     return last
 
 
-def _with_input_off(model: keras.Model, trained: int, images: np.ndarray, until: int) -> dict[int, np.ndarray]:
+def _with_input_off(model: keras.Model, trained: int, images: Images, until: int) -> dict[int, np.ndarray]:
     """Outputs by readout time, of a graph whose first state is zero after so many updates."""
     network = Steps(model)
     graph = network.steps[-1].layer

@@ -13,6 +13,7 @@ from keras import ops
 from recurzoo.analysis.gradients import gradients
 from recurzoo.analysis.subject import batches, to_numpy
 from recurzoo.base.records import FrozenModel
+from recurzoo.data.sets import Images
 from recurzoo.rewriting.steps import Piece, State, Steps
 from recurzoo.tasks.evaluation import finite
 
@@ -35,7 +36,7 @@ class Refinement(FrozenModel):
     l2_ratio: float | None
 
 
-def measure_refinement(network: Steps, images: np.ndarray, targets: np.ndarray, loss: Loss) -> tuple[Refinement, ...]:
+def measure_refinement(network: Steps, images: Images, targets: np.ndarray, loss: Loss) -> tuple[Refinement, ...]:
     """What each step of a network does to these images.
 
     Args:

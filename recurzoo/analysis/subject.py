@@ -14,7 +14,7 @@ from keras import ops
 from recurzoo.base.progress import track
 from recurzoo.checkpoints.folder import COEFFICIENTS, SAFETENSORS
 from recurzoo.checkpoints.record import Record
-from recurzoo.data.sets import ImageData, Split
+from recurzoo.data.sets import ImageData, Images, Split
 from recurzoo.layers import Stage
 from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.state_graph import stages_of
@@ -116,7 +116,7 @@ def digest_of_weights(record: Record) -> str | None:
     return None if stored is None else stored.sha256
 
 
-def batches(images: np.ndarray, what: str, size: int = BATCH) -> Iterator[tuple[slice, Any]]:
+def batches(images: Images, what: str, size: int = BATCH) -> Iterator[tuple[slice, Any]]:
     """Images batch by batch under a progress bar: their places, and a float32 tensor of them."""
     for start in track(range(0, len(images), size), what):
         places = slice(start, min(start + size, len(images)))

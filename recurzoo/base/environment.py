@@ -79,8 +79,13 @@ def accelerators() -> list[str]:
     return []
 
 
+def cores() -> int:
+    """How many of the processor's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _processor() -> str:
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, {_cpu()}"
+    return f"{cores()} cores, {_cpu()}"
 
 
 def _cpu() -> str:

@@ -68,7 +68,7 @@ def benchmark(
     for task in FORWARD_PASSES:
         images = 1 if task == "predict materialized" else batch
         calls = [_call(task, network, images) for network in networks]
-        seconds = _take_turns([*calls, peak], pairs, min_seconds)
+        seconds = take_turns([*calls, peak], pairs, min_seconds)
         peak_rates += list(peak_flops / seconds[-1])
         comparisons.append(compare(task, images, operations, seconds, peak_flops, bound))
     return BenchmarkReport(
@@ -113,6 +113,12 @@ def compare(
         ratio=median_interval(networks[0] / networks[1]),
         bound=bound,
     )
+
+
+def step_of(model: str | ZooModel, batch: int) -> tuple[str, tuple[int, int], Callable[[], Any]]:
+    """A network's name, the size of its images, and a training step of it on random ones."""
+    network = _fresh(model)
+    return _name(model), network.input_shape[1:3], _call("train", network, batch)
 
 
 def _name(network: str | ZooModel) -> str:
@@ -160,8 +166,8 @@ def _matmul(size: int, dtype: str) -> Callable[[], Any]:
     return lambda: ops.convert_to_numpy(ops.matmul(a, b)[0, 0])
 
 
-def _take_turns(calls: list[Callable[[], Any]], pairs: int, min_seconds: float) -> np.ndarray:
-    """Seconds a call, `(calls, pairs)`; each turn runs in the reverse order of the one before."""
+def take_turns(calls: list[Callable[[], Any]], pairs: int, min_seconds: float) -> np.ndarray:
+    """Time calls in turns: seconds a call, `(calls, pairs)`; each turn runs in the reverse order of the one before."""
     repeats = []
     for call in calls:
         for _ in range(2):

@@ -32,6 +32,9 @@ class Augmentation(FrozenModel):
     """What happens to training images, in the order of the fields.
 
     Attributes:
+        resized_crop: the smallest share of an image's area that a random part of it has, of a shape from 3:4 to 4:3,
+            which is then resized (0.08 for ImageNet; Szegedy et al., 2015); None for the whole image. Images are then
+            decoded anew in every epoch.
         flip: mirror each image with probability 1/2; `"alternating"` mirrors it in every other epoch, half of the
             images in the even ones (airbench: as good as random flips of more epochs).
         crop: pixels of zeros on every side before a random crop of the original size.
@@ -39,6 +42,7 @@ class Augmentation(FrozenModel):
             grow during the run, it grows with them.
     """
 
+    resized_crop: Annotated[float, Field(gt=0, le=1)] | None = None
     flip: bool | Literal["alternating"] = False
     crop: Annotated[int, Field(ge=0)] = 0
     cutout: Annotated[int, Field(ge=0)] = 0

@@ -20,7 +20,8 @@ import numpy as np
 import platformdirs
 
 from recurzoo.base.files import draft
-from recurzoo.data.images import DECODER_VERSION, decode
+from recurzoo.data.images import DECODER_VERSION
+from recurzoo.data.stored_images import StoredImages
 
 VARIABLE = "RECURZOO_CACHE"
 OFF = "off"
@@ -31,12 +32,11 @@ SETTLED = 2 * 10**9
 SUFFIX = ".pixels"
 
 
-def decode_files(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+def decode_files(files: StoredImages) -> np.ndarray:
     """Decode image files, or take the pixels that an earlier run decoded from the same files.
 
     Args:
-        paths: of the images, at least one.
-        size: as `decode` has it.
+        files: at least one, by their paths.
 
     Returns:
         A uint8 array `(images, height, width, 3)`.
@@ -44,12 +44,12 @@ def decode_files(paths: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: if one cannot be read.
     """
-    images = np.empty((len(paths), *size, 3), "uint8")
-    cached = _place_of(paths, size)
-    if cached is not None and _read(cached, images):
-        return images
-    for number, path in enumerate(paths):
-        images[number] = decode(path, size)
+    cached = _place_of([Path(path) for path in files.encoded], files.size)  # type: ignore[arg-type]
+    if cached is not None:
+        images = np.empty(files.shape, "uint8")
+        if _read(cached, images):
+            return images
+    images = files[:]
     if cached is not None:
         _write(cached, images)
     return images

@@ -14,13 +14,16 @@ from recurzoo.base.documents import one_line, printable
 from recurzoo.data.cache import decode_files
 from recurzoo.data.image_data import ImageData, Split, normalized, spread
 from recurzoo.data.images import IMAGE_SUFFIXES
+from recurzoo.data.stored_images import StoredImages, fits_in_memory
 
 TEST_FOLDERS = ("test", "val", "validation", "valid")
 # Of what was skipped, and of names in an error.
 MOST_SHOWN = 10
 
 
-def read_folder(words: str, size: tuple[int, int], train: bool = True, limit: int | None = None) -> ImageData:
+def read_folder(
+    words: str, size: tuple[int, int], train: bool = True, limit: int | None = None, stored: bool = False
+) -> ImageData:
     """Read the images of a folder; what in it is no image is skipped, and a warning says what that was.
 
     Args:
@@ -28,6 +31,7 @@ def read_folder(words: str, size: tuple[int, int], train: bool = True, limit: in
         size: as `load_data` has it.
         train: as `load_data` has it.
         limit: as `load_data` has it.
+        stored: as `load_data` has it.
 
     Returns:
         An `ImageData`.
@@ -75,7 +79,7 @@ def read_folder(words: str, size: tuple[int, int], train: bool = True, limit: in
             text = one_line(", ".join(empty))
             logging.getLogger("recurzoo").warning("%d classes have no test images in %r: %s.", len(empty), words, text)
     source = f"image folder {printable(root.resolve().name)}"
-    train_split = _read(parts[0], size) if train else Split.empty(size)
+    train_split = _read(parts[0], size, stored=stored) if train else Split.empty(size)
     return ImageData(source, class_names, train_split, _read(parts[-1], size, limit))
 
 
@@ -163,8 +167,9 @@ def _class_folders(part: Path, skipped: Counter[str]) -> dict[str, Path]:
     return dict(sorted(folders.items()))
 
 
-def _read(files: dict[str, list[Path]], size: tuple[int, int], limit: int | None = None) -> Split:
+def _read(files: dict[str, list[Path]], size: tuple[int, int], limit: int | None = None, stored: bool = False) -> Split:
     paths = [path for images in files.values() for path in images]
     labels = np.repeat(np.arange(len(files), dtype="int32"), [len(images) for images in files.values()])
     chosen = spread(labels, limit)
-    return Split(decode_files([paths[place] for place in chosen], size), labels[chosen])
+    images = StoredImages([paths[place] for place in chosen], size)
+    return Split(images if stored or not fits_in_memory(images) else decode_files(images), labels[chosen])

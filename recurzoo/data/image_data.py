@@ -1,4 +1,4 @@
-"""Images with their labels, in memory: what every source of images is read into."""
+"""Images with their labels: what every source of images is read into."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from functools import cached_property
 
 import numpy as np
 
+from recurzoo.data.stored_images import GIB, MOST_MEMORY, StoredImages
+
+Images = np.ndarray | StoredImages
+FINGERPRINT_BATCH = 256
+
 
 @dataclass(frozen=True)
 class Split:
     """Images of one part of a data set.
 
     Attributes:
-        images: uint8 array `(images, height, width, 3)`.
+        images: uint8 array `(images, height, width, 3)`, or `StoredImages` that give parts of one.
         labels: int array `(images,)`.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
 
     @classmethod
@@ -33,9 +38,16 @@ class Split:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of pixels, shape and labels."""
+        """SHA-256 of shape, pixels and labels; of more images than are ever held, of stamps instead of pixels."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        if isinstance(self.images, np.ndarray):
+            digest.update(np.ascontiguousarray(self.images).data)
+        elif self.images.nbytes > MOST_MEMORY * GIB:
+            digest.update(self.images.digest())
+        else:
+            # The same as where they are held.
+            for batch in self.images.batches(FINGERPRINT_BATCH):
+                digest.update(batch.data)
         digest.update(self.labels.astype("<i4").tobytes())
         return digest.hexdigest()
 

@@ -10,6 +10,7 @@ import re
 import stat
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -46,11 +47,14 @@ BITS_TAG = 258
 LONGEST_PPM_HEADER = 2048
 PPM_HEADER = re.compile(rb"P[456](?:\s+(?:#[^\r\n]*\s+)*\d+){2,3}\s")
 
+# From the `(width, height)` of an upright image to the box `(left, top, right, bottom)` of it that is wanted.
+Crop = Callable[[tuple[int, int]], tuple[float, float, float, float]]
+
 # Filters of warnings belong to the whole process.
 _filtering = threading.Lock()
 
 
-def decode(image: str | Path | bytes, size: tuple[int, int]) -> np.ndarray:
+def decode(image: str | Path | bytes, size: tuple[int, int], crop: Crop | None = None) -> np.ndarray:
     """Decode an image with Pillow: upright, on white, of several frames the first, without its color profile.
 
     One of another size is resized by its shorter side (bicubic) and center-cropped. Of 16 bits a pixel the upper 8
@@ -59,6 +63,7 @@ def decode(image: str | Path | bytes, size: tuple[int, int]) -> np.ndarray:
     Args:
         image: a file's path, or its bytes.
         size: `(height, width)` wanted.
+        crop: a `Crop`, which part is resized to that size instead of the whole.
 
     Returns:
         A uint8 array `(height, width, 3)`.
@@ -74,7 +79,7 @@ def decode(image: str | Path | bytes, size: tuple[int, int]) -> np.ndarray:
         if not isinstance(image, bytes):
             _check_file(image)
         with io.BytesIO(image) if isinstance(image, bytes) else open(image, "rb") as file:
-            return np.asarray(_prepare(_open(file), size))
+            return np.asarray(_prepare(_open(file), size, crop))
     except FileNotFoundError:
         raise ValueError(f"There is no such image. Received: {name}") from None
     except UnidentifiedImageError:
@@ -125,7 +130,7 @@ def _open(file: BinaryIO) -> ImageFile:
         return Image.open(file, formats=tuple(FORMATS))
 
 
-def _prepare(picture: ImageFile, size: tuple[int, int]) -> Picture:
+def _prepare(picture: ImageFile, size: tuple[int, int], crop: Crop | None) -> Picture:
     from PIL import Image, ImageOps
     from PIL.TiffImagePlugin import TiffImageFile
 
@@ -148,7 +153,7 @@ def _prepare(picture: ImageFile, size: tuple[int, int]) -> Picture:
         ImageOps.exif_transpose(picture, in_place=True)
     upright = _upper_8_bits(picture) if wide else picture
     mode = "RGBA" if upright.has_transparency_data else "RGB"
-    fitted = _fit(upright if upright.mode == mode else upright.convert(mode), size)
+    fitted = _fit(upright if upright.mode == mode else upright.convert(mode), size, crop)
     if mode == "RGB":
         return fitted
     return Image.alpha_composite(Image.new(mode, fitted.size, "white"), fitted).convert("RGB")
@@ -170,8 +175,10 @@ def _upper_8_bits(picture: Picture) -> Picture:
     return gray
 
 
-def _fit(picture: Picture, size: tuple[int, int]) -> Picture:
+def _fit(picture: Picture, size: tuple[int, int], crop: Crop | None = None) -> Picture:
     from PIL import Image, ImageOps
 
     wanted = size[::-1]
+    if crop is not None:
+        return picture.resize(wanted, Image.Resampling.BICUBIC, box=crop(picture.size))
     return picture if picture.size == wanted else ImageOps.fit(picture, wanted, Image.Resampling.BICUBIC)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from recurzoo.data.sets import Images
+
 # Examples that a file is run on at once.
 BATCH = 100
 # The first runs allocate and warm caches.
@@ -33,7 +35,7 @@ class Runtime:
     operators: Mapping[str, int] = dataclasses.field(default_factory=dict)
     arena_bytes: int | None = None
 
-    def run_all(self, images: np.ndarray) -> np.ndarray:
+    def run_all(self, images: Images) -> np.ndarray:
         """The outputs for any number of images of any dtype, batch by batch."""
         batches = (images[start : start + BATCH].astype("float32") for start in range(0, len(images), BATCH))
         return np.concatenate([self.run(batch) for batch in batches])

@@ -15,12 +15,14 @@ from recurzoo.catalog.settings import Augmentation
 from recurzoo.checkpoints.completing import check_class_names
 from recurzoo.checkpoints.record import Metric, Record, Score
 from recurzoo.data.augmentation import sample_as_trained
-from recurzoo.data.sets import ImageData, Split, load_data, spread
+from recurzoo.data.sets import ImageData, Split, StoredImages, load_data, spread
 from recurzoo.models import ZooModel
 from recurzoo.tasks.evaluation import finite, predict
 
 # Of a channel that is the same in all images, whose standard deviation is 0: half a step of a pixel.
 SMALLEST_STD = 0.5 / 255
+# How many of a data set's images its mean and standard deviation are measured on, where the memory does not hold all.
+MOST_MEASURED = 10_000
 
 
 class Classification:
@@ -59,7 +61,8 @@ class Classification:
             raise ValueError(
                 f"A curriculum is for generated examples; leave the table [curriculum] out. Received: data={data!r}"
             )
-        images = load_data(data, (recipe.image_size, recipe.image_size))
+        stored = recipe.augmentation.resized_crop is not None
+        images = load_data(data, (recipe.image_size, recipe.image_size), stored=stored)
         facts = dataset_facts(recipe.dataset)
         if facts is not None and facts.class_names and set(facts.class_names) != set(images.class_names):
             raise ValueError(
@@ -68,7 +71,10 @@ class Classification:
             )
         if facts is not None and facts.mean:
             return cls(images, facts.mean, facts.std, recipe.label_smoothing)
-        pixels = images.train.images.reshape(-1, images.train.images.shape[-1]) / 255
+        train = images.train.images
+        # Of streamed images, some.
+        held = train[spread(images.train.labels, MOST_MEASURED)] if isinstance(train, StoredImages) else train
+        pixels = held.reshape(-1, held.shape[-1]) / 255
         std = np.maximum(pixels.std(axis=0), SMALLEST_STD)
         return cls(images, pixels.mean(axis=0).tolist(), std.tolist(), recipe.label_smoothing)
 
@@ -93,8 +99,9 @@ class Classification:
     def examples(self, epoch: int) -> Split:
         return self.images.train
 
-    def targets(self, examples: Split) -> np.ndarray:
-        return np.asarray(keras.ops.convert_to_numpy(keras.ops.one_hot(examples.labels, len(self.class_names))))
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        # By NumPy, since streams ask for it in threads of their own.
+        return (labels[:, None] == np.arange(len(self.class_names))).astype("float32")
 
     def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:
         test = self.images.test

@@ -7,18 +7,22 @@ import math
 import keras
 import numpy as np
 
+from recurzoo.data.sets import Images, StoredImages
 
-def predict(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+
+def predict(model: keras.Model, images: Images, batch_size: int = 256) -> np.ndarray:
     """Outputs for images, all batches of one size so that nothing is compiled twice.
 
     Args:
         model: a Keras model.
-        images: array `(images, height, width, channels)`.
+        images: array `(images, height, width, channels)`, or `StoredImages`.
         batch_size: int.
 
     Returns:
         A float32 array.
     """
+    if isinstance(images, StoredImages):
+        return np.concatenate([predict(model, part, batch_size) for part in images.batches(batch_size)])
     count = len(images)
     batch_size = min(batch_size, count)
     padded = np.concatenate([images, np.zeros((-count % batch_size, *images.shape[1:]), images.dtype)])

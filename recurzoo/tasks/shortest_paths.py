@@ -93,15 +93,15 @@ class ShortestPaths:
     def examples(self, epoch: int) -> Split:
         return self._phase(epoch // self.epochs_per_phase + 1)
 
-    def targets(self, examples: Split) -> np.ndarray:
-        return examples.labels[..., None].astype("float32")
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        return labels[..., None].astype("float32")
 
     def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:
         phase = epoch // self.epochs_per_phase + 1
         return {"phase": phase, **{f"test_{name}": value for name, value in self._measure(model, phase).items()}}
 
     def sample(self, recipe: Recipe | None) -> np.ndarray:
-        return self._phase(self.curriculum.phases).images
+        return self._phase(self.curriculum.phases).images[:]
 
     def scores(self, model: keras.Model) -> tuple[Score, ...]:
         return tuple(

@@ -46,8 +46,8 @@ class Task(Protocol):
         """The training examples of an epoch, of the same number in all; the same object where they are the same."""
         ...
 
-    def targets(self, examples: Split) -> np.ndarray:
-        """What the loss compares the network's outputs with."""
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """What the loss compares the network's outputs with, for examples with these labels."""
         ...
 
     def columns(self, model: keras.Model, epoch: int, limit: int | None = None) -> dict[str, float]:

@@ -243,7 +243,7 @@ def _run_epoch(
     examples = task.examples(epoch)
     trainer.images.hold(examples.images)
     start = time.perf_counter()
-    trained = train_epoch(trainer, recipe, task.targets(examples), epoch, callbacks)
+    trained = train_epoch(trainer, recipe, examples.labels, epoch, callbacks, task.targets)
     seconds = time.perf_counter() - start
     _show(trainer, shown)
     row = {

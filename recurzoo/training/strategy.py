@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Literal, get_args
@@ -86,6 +86,16 @@ class Strategy:
         """
         return content
 
+    def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
+        """What Keras' `fit` takes as a stream of batches, of which each worker reads its own part alone.
+
+        Args:
+            stream: gives the stream of rows of `drawn`, in batches of a size: a `grain.IterDataset`.
+            drawn: array, a row an image, whole batches of them.
+            batch_size: int, of all replicas together.
+        """
+        return stream(drawn, batch_size)
+
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Tell of another worker's end in one sentence."""
@@ -152,6 +162,20 @@ class TensorFlowStrategy(Strategy):
         if mine:
             words[:] = np.frombuffer(content.ljust(4 * len(words), b"\0"), "int32")
         return self._sum(words).tobytes()[:size] if size else b""
+
+    def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
+        if self.workers == 1:
+            return super().feed(stream, drawn, batch_size)
+        import tensorflow as tf
+
+        # Of a stream that Keras shares out, every worker would decode all images.
+        own = drawn.reshape(-1, self.workers, batch_size // self.workers, drawn.shape[-1])[:, self.worker]
+        batches = stream(own.reshape(-1, drawn.shape[-1]), batch_size // self.replicas)
+        kinds = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), next(iter(batches))
+        )
+        dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=kinds)
+        return self.strategy.distribute_datasets_from_function(lambda context: dataset)
 
     def _sum(self, numbers: np.ndarray) -> np.ndarray:
         """The sum of all workers' int32 numbers."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.data.augmentation import COLUMNS, AugmentedImages
+from recurzoo.data.augmentation import AugmentedImages
+from recurzoo.data.sets import Images, StoredImages
+from recurzoo.data.stream import StreamedImages
 from recurzoo.layers import Stage
 from recurzoo.layers.rematerialization import check_rematerializable
 from recurzoo.layers.tree import all_layers
@@ -19,17 +22,21 @@ from recurzoo.training.weight_average import WeightAverage
 
 
 class Trainer(keras.Model):
-    """Takes what `AugmentedImages` takes instead of images, so that a step is compiled from pixels to updated weights.
+    """Takes what its images' layer takes instead of images, so that a step is compiled from pixels to updated weights.
 
     Args:
         network: the classifier.
-        images: `AugmentedImages`.
+        images: `AugmentedImages`, or `StreamedImages`.
         average: a `WeightAverage` of the network, or None.
         strategy: a `Strategy`, in whose scope this is made.
     """
 
     def __init__(
-        self, network: keras.Model, images: AugmentedImages, average: WeightAverage | None, strategy: Strategy
+        self,
+        network: keras.Model,
+        images: AugmentedImages | StreamedImages,
+        average: WeightAverage | None,
+        strategy: Strategy,
     ):
         # Outside the network everything is exact, also under mixed precision.
         super().__init__(dtype="float32")
@@ -38,10 +45,10 @@ class Trainer(keras.Model):
         self.average = average
         self.strategy = strategy
 
-    def call(self, drawn: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.average is not None:
             self.average.update()
-        return self.network(self.images(drawn), training=training)
+        return self.network(self.images(inputs), training=training)
 
     @property
     def state(self) -> list[Any]:
@@ -60,7 +67,7 @@ class Trainer(keras.Model):
 def make_trainer(
     recipe: Recipe,
     network: keras.Model,
-    images: np.ndarray,
+    images: Images,
     fill: Any,
     loss: keras.losses.Loss,
     metrics: Sequence[str] = ("accuracy",),
@@ -71,7 +78,7 @@ def make_trainer(
     Args:
         recipe: a `Recipe`.
         network: the classifier to train.
-        images: uint8 array `(images, height, width, channels)`.
+        images: uint8 array `(images, height, width, channels)`, or `StoredImages`, which are streamed.
         fill: what cutout paints with, one number in 0..255 a channel.
         loss: a Keras loss of targets and outputs.
         metrics: Keras' names of what else is measured while training.
@@ -90,11 +97,16 @@ def make_trainer(
             if recipe.remat:
                 check_rematerializable(layer)
             layer.remat = recipe.remat
+    settings = (recipe.augmentation, fill, recipe.progressive)
     with strategy.scope_of_data():
-        held = AugmentedImages(images, recipe.augmentation, fill, recipe.progressive)
+        augmented = (
+            StreamedImages(images, *settings)
+            if isinstance(images, StoredImages)
+            else AugmentedImages(images, *settings)
+        )
     with strategy.scope():
         average = WeightAverage(network, recipe.accumulate) if recipe.average.last else None
-        trainer = Trainer(network, held, average, strategy)
+        trainer = Trainer(network, augmented, average, strategy)
         trainer.compile(
             make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
             loss,
@@ -103,43 +115,67 @@ def make_trainer(
             jit_compile=keras.backend.backend() == "jax",
             steps_per_execution=recipe.steps_per_execution if strategy.several_steps else 1,
         )
-        trainer.build((recipe.batch_size, len(COLUMNS)))
+        trainer.build(augmented.inputs(recipe.batch_size))
         trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
 
 def train_epoch(
-    trainer: Trainer, recipe: Recipe, targets: np.ndarray, epoch: int, callbacks: Any = ()
+    trainer: Trainer,
+    recipe: Recipe,
+    labels: np.ndarray,
+    epoch: int,
+    callbacks: Any = (),
+    targets: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> dict[str, float]:
     """Train for one epoch; which images, in what order and how augmented, depends on seed and epoch only.
 
     Args:
         trainer: a `Trainer`.
         recipe: a `Recipe`.
-        targets: array `(images, ...)`, what the loss compares the outputs with.
+        labels: array `(images, ...)`.
         epoch: int, from 0.
         callbacks: Keras callbacks.
+        targets: gives what the loss compares the outputs with, for an array of some labels; by default the labels.
 
     Returns:
         A dictionary: mean `loss`, and the trainer's metrics, over the augmented images.
+
+    Raises:
+        ValueError: if an image of a stream cannot be read.
     """
-    order, whole = order_of(recipe, len(targets), epoch)
+    order, whole = order_of(recipe, len(labels), epoch)
     if trainer.average is not None:
         averaging = epoch >= round(recipe.epochs * (1 - recipe.average.last))
         trainer.average.decay.assign(recipe.average.decay if averaging else 0.0)
-    trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, trainer.images.image_shape[0]))
+    images = trainer.images
+    trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, images.image_shape[0]))
+    drawn, batch_size = images.draw(order, whole, recipe.seed), recipe.batch_size // recipe.accumulate
     with trainer.strategy.scope():
-        history = trainer.fit(
-            trainer.images.draw(order, whole, recipe.seed),
-            targets[order],
-            batch_size=recipe.batch_size // recipe.accumulate,
-            # So that callbacks are told the epoch of the run.
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,
-            verbose=0,
-            callbacks=list(callbacks),
-        ).history
+        if isinstance(images, StreamedImages):
+            stream = partial(
+                images.stream, targets=lambda places: targets(labels[places]), epoch=whole, seed=recipe.seed
+            )
+            fed = {
+                "x": trainer.strategy.feed(stream, drawn, batch_size),
+                # Else Keras finds the end by a step that has no batch, and on TensorFlow moves the optimizer's count.
+                "steps_per_epoch": len(order) // batch_size,
+            }
+        else:
+            fed = {"x": drawn, "y": targets(labels[order]), "batch_size": batch_size}
+        try:
+            history = trainer.fit(
+                **fed,
+                # So that callbacks are told the epoch of the run.
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                shuffle=False,
+                verbose=0,
+                callbacks=list(callbacks),
+            ).history
+        except Exception as error:
+            unread = images.error if isinstance(images, StreamedImages) else None
+            raise error if unread is None else unread from None
     return {name: values[0] for name, values in history.items()}
 
 

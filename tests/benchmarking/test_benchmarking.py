@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recurzoo.benchmarking import BenchmarkReport, benchmark, median_interval
-from recurzoo.benchmarking.run import _take_turns, compare
+from recurzoo.benchmarking.run import compare, take_turns
 from recurzoo.cli.main import main
 from recurzoo.models import SWRN
 
@@ -26,7 +26,7 @@ def test_a_medians_interval_has_the_tables_ranks(count, rank, coverage):
 
 def test_turns_alternate_and_warm_up_is_not_timed():
     calls = []
-    seconds = _take_turns([lambda: calls.append("a"), lambda: calls.append("b")], 3, min_seconds=0.0)
+    seconds = take_turns([lambda: calls.append("a"), lambda: calls.append("b")], 3, min_seconds=0.0)
     assert "".join(calls[-6:]) == "abbaab"
     assert seconds.shape == (2, 3)
 

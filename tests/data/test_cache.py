@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recurzoo.data import cache
+from recurzoo.data import cache, stored_images
 from recurzoo.data.sets import load_data
 from tests.support.class_folders import write_folder
 
@@ -29,8 +29,8 @@ def folder(tmp_path, monkeypatch):
 def decoded(monkeypatch):
     """The paths that were decoded, not taken from the cache."""
     paths = []
-    decode = cache.decode
-    monkeypatch.setattr(cache, "decode", lambda path, size: paths.append(path) or decode(path, size))
+    decode = stored_images.decode
+    monkeypatch.setattr(stored_images, "decode", lambda path, *words: paths.append(path) or decode(path, *words))
     return paths
 
 

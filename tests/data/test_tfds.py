@@ -46,14 +46,20 @@ def prepared(tmp_path, monkeypatch, direct):
     return prepared
 
 
-def test_a_data_set(prepared, direct):
-    prepared("TwoPets")
-    data = load_data("tfds:two_pets", (8, 8))
+@pytest.mark.parametrize("form", ["tfrecord", "array_record"])
+def test_a_data_set(prepared, direct, form):
+    name = f"{form}_pets"
+    prepared("".join(word.title() for word in name.split("_")))
+    tfds.builder(name, file_format=form).download_and_prepare()
+    data = load_data(f"tfds:{name}", (8, 8))
     assert data.class_names == ("cat", "dog")
     for got, wanted in ((data.train, direct.train), (data.test, direct.test)):
         pairs = [sorted(zip(map(bytes, s.images), s.labels.tolist(), strict=True)) for s in (got, wanted)]
         assert pairs[0] == pairs[1]
-    limited = load_data("tfds:two_pets", (8, 8), train=False, limit=2).test
+    stored = load_data(f"tfds:{name}", (8, 8), stored=True).train
+    assert stored.fingerprint == data.train.fingerprint
+    np.testing.assert_array_equal(stored.images[:], data.train.images)
+    limited = load_data(f"tfds:{name}", (8, 8), train=False, limit=2).test
     assert sorted(limited.labels.tolist()) == [0, 1]
     assert set(map(bytes, limited.images)) < set(map(bytes, direct.test.images))
 

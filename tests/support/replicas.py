@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import socket
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent.parent
 STEPS, BATCH = 20, 8
 # No recipe's: a network of the zoo that a user trains.
 STOCK = "stock"
+# Its images are decoded when they are needed.
+STREAMED = "streamed"
 SGD = {"learning_rate": 0.05, "weight_decay": 5e-4}
 # Each with another half of what a recipe can say of optimizing.
 CASES: dict[str, dict[str, Any]] = {
@@ -33,6 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
     "frnn": {"optimizer": {**SGD, "shift_rate": 4.0}, "schedule": {"kind": "linear"}},
     "recurrent": {"optimizer": {"kind": "muon", "learning_rate": 0.05, "kernel_rate": 0.02, "weight_decay": 5e-4}},
     "adam": {"optimizer": {"kind": "adam", "clip_value": 0.01}},
+    STREAMED: {"optimizer": SGD, "augmentation": {"resized_crop": 0.5, "flip": True}},
 }
 
 
@@ -47,6 +52,7 @@ def make_network(case: str) -> Any:
         "frnn": lambda: FRNN(((8, 4), (4, 8)), readout=3, prenet=1, **small),
         "recurrent": lambda: SWRN(16, 1, 2, recurrence=0.01, **small),
         "adam": lambda: RC(1, 4, **small),
+        STREAMED: lambda: RC(1, 4, **small),
     }[case]()
 
 
@@ -55,6 +61,7 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     import keras
 
     from recurzoo.catalog.recipe import Recipe
+    from recurzoo.data.sets import StoredImages
     from recurzoo.training.relaxation import make_pull_callbacks
     from recurzoo.training.trainer import make_trainer, train_epoch
 
@@ -66,6 +73,8 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(0)
     with strategy.scope():
         network = make_network(case)
+    if case == STREAMED:
+        images = StoredImages([as_png(image) for image in images], (8, 8))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
     trainer = make_trainer(recipe, network, images, [0, 0, 0], loss, strategy=strategy)
     losses: list[float] = []
@@ -76,6 +85,12 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     if trainer.average is not None:
         trainer.average.copy_to(network)
     return describe(case, network, losses, copies, strategy)
+
+
+def as_png(image: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    return content.getvalue()
 
 
 def describe(

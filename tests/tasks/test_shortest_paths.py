@@ -37,7 +37,7 @@ def test_each_phase_has_examples_of_its_own_and_harder_ones():
     assert task.examples(1) is first
     assert task.examples(3) is second
     assert second.labels.mean() > first.labels.mean() * 1.3
-    assert task.targets(first).shape == (400, 8, 8, 1)
+    assert task.targets(first.labels).shape == (400, 8, 8, 1)
     again = ShortestPaths.of_recipe(Recipe(**SMALL, seed=1))
     assert again.fingerprint != ShortestPaths.of_recipe(Recipe(**SMALL)).fingerprint
     np.testing.assert_array_equal(task.sample(None), second.images)
