@@ -260,3 +260,21 @@ def test_jax_trains_without_tensorflow(tmp_path):
     record = read_record(report["folder"])
     assert record.versions["backend"] == "jax"
     assert [float(row["learning_rate"]) for row in rows(tmp_path / "run")][-1] == 0
+
+
+@pytest.mark.data
+def test_photos_are_streamed_and_learned_from(tmp_path):
+    """ImageNet's recipe on some of its photos, with a small network that begins with a shipped one's weights."""
+    data = Path(os.environ["RECURZOO_DATA"], "tiny-imagenet-20")
+    if not data.is_dir():
+        pytest.skip(f"RECURZOO_DATA has no {data.name}")
+    changes = ["architecture=rc-4-w16", "init=rc-4-w16", f"dataset={data.name}", "image_size=32", "batch_size=50"]
+    changes += ["epochs=3", "epoch_examples=1000", "optimizer.learning_rate=0.05", "schedule.epochs=[]"]
+    result = train(load_recipe("swrn-50-2.imagenet.paper", changes), str(data), tmp_path / "run")
+    losses = [float(row["train_loss"]) for row in rows(tmp_path / "run")]
+    assert losses == sorted(losses, reverse=True)
+    # Chance is 5%.
+    (accuracy,) = [score.value for score in result.scores if score.metric == "accuracy"]
+    assert accuracy > 0.1
+    measured = recurzoo.evaluate(result.folder, str(data)).scores
+    assert [score.value for score in measured] == pytest.approx([score.value for score in result.scores], abs=1e-6)
