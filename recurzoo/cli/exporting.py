@@ -30,6 +30,9 @@ def export_(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there, even if it is no earlier export.")
     ] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Of ONNX, one output for each step that the head can read.")
+    ] = False,
     int8: Annotated[
         bool, typer.Option("--int8", help="Compute in int8, calibrated on training images of --data.")
     ] = False,
@@ -46,20 +49,27 @@ def export_(
 
     Written into the checkpoint's own folder, the file is listed in its record.
     """
+    from recurzoo.analysis.readouts import with_readouts
     from recurzoo.checkpoints.folder import RECORD
     from recurzoo.exporting import export
     from recurzoo.hub.client import refuse_to_change_a_download
     from recurzoo.zoo.finding import find_folder
+    from recurzoo.zoo.loading import load
     from recurzoo.zoo.saving import recording
 
     folder = find_folder(name)
     inside = (out.parent / RECORD).is_file()
     if inside:
         _refuse_other_names(out, format, folder)
+        if steps:
+            raise ValueError(
+                "In a checkpoint's folder an export gives the checkpoint's own outputs. Received: --steps, "
+                f"--out {str(out)!r}; choose another folder"
+            )
         refuse_to_change_a_download(name, folder)
     with recording(out.parent, out.name) if inside else contextlib.nullcontext():
         return export(
-            folder,
+            with_readouts(load(folder)) if steps else folder,
             out,
             format,
             materialize,

@@ -14,7 +14,7 @@ import numpy as np
 from recurzoo.base.errors import ExportError
 from recurzoo.exporting.destination import destination
 from recurzoo.exporting.formats import check_suffix, get_format
-from recurzoo.exporting.inference import inference_function, variables_read
+from recurzoo.exporting.inference import OUTPUT, by_name, inference_function, output_names, variables_read
 from recurzoo.exporting.int8 import check_images, is_pixels
 from recurzoo.exporting.report import ExportReport, Measurement
 from recurzoo.exporting.runtime import Runtime
@@ -50,7 +50,8 @@ def export(
     model's. Its bytes may exceed those of the parameters by 10% and 64 KB (256 KB for a SavedModel). If it fails, or
     anything else does, the target stays as it was.
 
-    Its input `images` is float32, `(batch, height, width, channels)`, pixels in 0..255; its output is `logits`.
+    Its input `images` is float32, `(batch, height, width, channels)`, pixels in 0..255; its output is `logits`. In ONNX
+    a model that gives a dictionary, such as `recurzoo.with_readouts` makes, has one output for each of its names.
 
     Soft banks stay templates and coefficients, mixed in the file at each run. That costs time in LiteRT alone, about
     three times that of a plain net, since its fast convolutions want constant kernels (ONNX Runtime mixes once, when it
@@ -63,7 +64,8 @@ def export(
     Microcontrollers: int8 in and out, one image at a time.
 
     Args:
-        model: a Keras model from one batch of images to one tensor, computing in float32; or what `load` takes.
+        model: a Keras model from one batch of images to one tensor, or in ONNX to a dictionary of tensors, computing in
+            float32; or what `load` takes.
         path: path of the file, or of the folder of a SavedModel; its parent must exist. An earlier export is replaced.
         format: `"onnx"`, `"litert"`, `"c"` (with `int8` alone) or `"saved_model"` (in float32 alone).
         materialize: bool, whether to replace soft banks by the kernels they give first.
@@ -89,6 +91,7 @@ def export(
     Example:
         >>> recurzoo.export(recurzoo.load("swrn-22-1-2"), "swrn.onnx").bytes_ratio
         >>> recurzoo.export("rc-4-w16", "rc.tflite", "litert", int8=True, data="tfds:cifar10").measured
+        >>> recurzoo.export(recurzoo.with_readouts(recurzoo.load("rc-4-w16")), "steps.onnx")
     """
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
@@ -99,6 +102,8 @@ def export(
     if tolerance is None:
         tolerance = INT8_TOLERANCE if quantized else TOLERANCE
     chosen = get_format(format, quantized)
+    if output_names(model) != [OUTPUT]:
+        _check_several(model, format, quantized=quantized, materialize=materialize, data=data is not None)
     task: Task | None = None
     if data is not None:
         model, record = model_and_record(model)
@@ -186,7 +191,7 @@ def _limit(variables: Sequence[keras.Variable], quantized: bool) -> int:
 
 def _check_model(model: Any) -> None:
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
-    if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
+    if len(inputs) != 1 or (len(outputs) != 1 and output_names(model) == [OUTPUT]) or len(inputs[0].shape) != 4:
         shapes = [tuple(tensor.shape) for tensor in inputs]
         raise ValueError(
             "A model is exported from one batch of images (batch, height, width, channels) to one tensor, and must be "
@@ -200,6 +205,17 @@ def _check_model(model: Any) -> None:
         )
 
 
+def _check_several(model: keras.Model, format: str, **others: bool) -> None:
+    """Refuse what is only for models of one output."""
+    words = [f"format={format!r}", *(name for name, asked in others.items() if asked)]
+    if format != "onnx" or any(others.values()):
+        raise ValueError(
+            "Outputs by name are exported as ONNX, in float32, and are neither materialized nor measured; rewrite a "
+            f"model before it is given further outputs. Received: {model.name!r} with {len(model.output)} outputs by "
+            f"name, {', '.join(words)}"
+        )
+
+
 def _materialized(model: keras.Model) -> keras.Model:
     from recurzoo.rewriting import materialize
 
@@ -210,17 +226,19 @@ def _largest_difference(runtime: Runtime, model: keras.Model, tolerance: float, 
     differences = []
     for batch in batches:
         images = runtime.random_images(batch, seed=batch)
-        expected = keras.ops.convert_to_numpy(model(images, training=False))
-        received = runtime.run(images)
-        _check_shape(received, expected)
-        difference = float(np.abs(received - expected).max())
-        # Written so that NaN fails.
-        if not difference <= tolerance * max(1.0, float(np.abs(expected).max())):
-            raise ExportError(
-                f"The file's outputs differ from the model's; it was not kept. Received: a difference of "
-                f"{difference:.3g} at batch {batch}, outputs up to {np.abs(expected).max():.3g}, tolerance={tolerance}"
-            )
-        differences.append(difference)
+        received = by_name(runtime.run(images))
+        for name, output in by_name(model(images, training=False)).items():
+            expected = keras.ops.convert_to_numpy(output)
+            _check_shape(received[name], expected)
+            difference = float(np.abs(received[name] - expected).max())
+            # Written so that NaN fails.
+            if not difference <= tolerance * max(1.0, float(np.abs(expected).max())):
+                raise ExportError(
+                    f"The file's outputs differ from the model's; it was not kept. Received: a difference of "
+                    f"{difference:.3g} of {name!r} at batch {batch}, outputs up to {np.abs(expected).max():.3g}, "
+                    f"tolerance={tolerance}"
+                )
+            differences.append(difference)
     return max(differences)
 
 

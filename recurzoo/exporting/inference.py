@@ -95,12 +95,12 @@ def inference_function(model: keras.Model, shared: SharedKernels | None = None, 
     """Trace `model(images, training=False)` for float32 images.
 
     Args:
-        model: a Keras model of one input and one output.
+        model: a Keras model of one input.
         shared: the kernels to take as further arguments; None for none.
         batch: int, the batch size; None for any.
 
     Returns:
-        A `tf.function` of one signature, from `images` (and the shared kernels) to `{"logits": tensor}`.
+        A `tf.function` of one signature, from `images` (and the shared kernels) to the outputs by name.
     """
     import tensorflow as tf
 
@@ -113,9 +113,20 @@ def inference_function(model: keras.Model, shared: SharedKernels | None = None, 
             if shared is not None:
                 stack.enter_context(shared.served(dict(zip(arrays, kernels, strict=True))))
             stack.enter_context(_unrolled(model))
-            return {OUTPUT: model(images, training=False)}
+            return by_name(model(images, training=False))
 
     return tf.function(infer, input_signature=[images, *kernels])
+
+
+def by_name(outputs: Any) -> dict[str, Any]:
+    """What a model or a file gives, by the names that the outputs have in the file: a single one is `logits`."""
+    return dict(outputs) if isinstance(outputs, dict) else {OUTPUT: outputs}
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """The names that a model's outputs have in its file."""
+    # Without an attribute of that name, as sequential models are, there is one.
+    return list(by_name(getattr(model, "output", None)))
 
 
 def variables_read(model: keras.Model, function: Any) -> list[keras.Variable]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from recurzoo.exporting import onnx_int8
-from recurzoo.exporting.inference import INPUT, OUTPUT, SharedKernels, inference_function
+from recurzoo.exporting.inference import INPUT, OUTPUT, SharedKernels, inference_function, output_names
 from recurzoo.exporting.int8 import quiet
 from recurzoo.exporting.runtime import Runtime
 
@@ -53,6 +53,10 @@ def _converted(model: keras.Model) -> tuple[Any, Collection[str]]:
     images = [value for value in graph.input if value.name not in shared.arrays]
     del graph.input[:]
     graph.input.extend(images)
+    outputs = {value.name: value for value in graph.output}
+    del graph.output[:]
+    # In the model's order; TensorFlow has them by the alphabet.
+    graph.output.extend(outputs[name] for name in output_names(model))
     graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in shared.arrays.items())
     return proto, shared.arrays.keys()
 
@@ -60,7 +64,7 @@ def _converted(model: keras.Model) -> tuple[Any, Collection[str]]:
 def _store(proto: Any, path: Path, kernels: Collection[str] = ()) -> None:
     import onnx
 
-    _shorten_names(proto.graph, keep={INPUT, OUTPUT, *kernels})
+    _shorten_names(proto.graph, keep={INPUT, *(value.name for value in proto.graph.output), *kernels})
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
 
@@ -90,8 +94,11 @@ def load(path: Path) -> Runtime:
 
     dtype = "uint8" if "uint8" in session.get_inputs()[0].type else "float32"
 
-    def run(images: np.ndarray) -> np.ndarray:
-        return session.run([OUTPUT], {INPUT: images.astype(dtype)})[0]
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images: np.ndarray) -> Any:
+        outputs = dict(zip(names, session.run(names, {INPUT: images.astype(dtype)}), strict=True))
+        return outputs[OUTPUT] if names == [OUTPUT] else outputs
 
     # Sizes the file leaves open have names or None.
     shape = tuple(size if isinstance(size, int) else None for size in session.get_inputs()[0].shape[1:])

@@ -6,6 +6,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +25,15 @@ class Runtime:
     Attributes:
         name: str, the runtime and its version.
         image_shape: `(height, width, channels)` the file takes, None where any.
-        run: from a float32 array `(batch, height, width, channels)` to the output, in float32.
+        run: from a float32 array `(batch, height, width, channels)` to the output, in float32; of a file of several
+            outputs to a dictionary by their names.
         operators: how many operators of each kind the file has; of a SavedModel none are counted.
         arena_bytes: int, the memory that an inference takes, where the runtime tells.
     """
 
     name: str
     image_shape: tuple[int | None, ...]
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Callable[[np.ndarray], Any]
     operators: Mapping[str, int] = dataclasses.field(default_factory=dict)
     arena_bytes: int | None = None
 

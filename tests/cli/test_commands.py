@@ -126,6 +126,21 @@ def test_export(capsys, checkpoint, tmp_path):
 
 
 @pytest.mark.tensorflow
+def test_export_with_an_output_a_step(capsys, checkpoint, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    status, _, _ = run(capsys, "export", checkpoint, "--format", "onnx", "--steps", "--out", tmp_path / "x.onnx")
+    assert status == 0
+    moments = recurzoo.trajectory(recurzoo.load(checkpoint), np.zeros((1, 32, 32, 3)))
+    outputs = runtime.InferenceSession(tmp_path / "x.onnx").get_outputs()
+    assert [output.name for output in outputs] == [name for name, m in moments.items() if m.logits is not None]
+    folder = shutil.copytree(checkpoint, tmp_path / "mine")
+    words = ("export", folder, "--format", "onnx", "--steps", "--out", folder / "model.onnx")
+    status, _, err = run(capsys, *words)
+    assert status == 1
+    assert "--steps" in err
+
+
+@pytest.mark.tensorflow
 def test_an_export_into_the_checkpoints_own_folder_is_recorded(capsys, checkpoint, tmp_path):
     pytest.importorskip("onnxruntime")
     folder = shutil.copytree(checkpoint, tmp_path / "mine")

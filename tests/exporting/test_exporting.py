@@ -8,11 +8,14 @@ import keras
 import numpy as np
 import pytest
 
+from recurzoo.analysis.reading import trajectory
+from recurzoo.analysis.readouts import with_readouts
 from recurzoo.exporting import export, formats
 from recurzoo.layers import PostActivationBlock, PreActivationBlock, Stage
 from recurzoo.models import SWRN
 from recurzoo.sharing import HardSharing, partly, tied
 from tests.support.latency import latency_ratio
+from tests.support.networks import make
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
@@ -139,6 +142,28 @@ def test_file_gives_the_models_outputs_and_holds_each_kernel_once(name, format, 
     assert f"{report.parameters:,}" in str(report)
 
 
+@pytest.mark.parametrize("family", ["swrn", "rc", "frnn"])
+def test_a_file_of_readouts_has_an_output_a_step_and_each_kernel_once(family, tmp_path, rng, randomize):
+    import onnxruntime
+
+    model, path = randomize(make(family)), tmp_path / "steps.onnx"
+    single = export(model, tmp_path / "single.onnx")
+    report = export(with_readouts(model), path)
+    images = rng.uniform(0, 255, (3, *model.input_shape[1:])).astype("float32")
+    expected = {name: m.logits for name, m in trajectory(model, images).items() if m.logits is not None}
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == list(expected)
+    for name, logits in expected.items():
+        (received,) = session.run([name], {"images": images})
+        np.testing.assert_allclose(received, logits, rtol=1e-3, atol=1e-3 * max(1, np.abs(logits).max()))
+    # Small nodes alone come on top; those of the steps read out earlier.
+    kernels = [
+        sorted(size for size in constant_sizes(p, "onnx") if size >= 9 * 8) for p in (tmp_path / "single.onnx", path)
+    ]
+    assert kernels[0] == kernels[1]
+    assert report.parameters == single.parameters
+
+
 def test_export_leaves_the_model_as_it_was(tmp_path, randomize):
     model = randomize(folded(16, unroll=False))
     export(model, tmp_path / "model.onnx")
@@ -219,6 +244,9 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch):
         ValueError, match=r"one batch of images .* to one tensor, and must be built. Received: Functional"
     ):
         export(keras.Model(two_inputs, keras.layers.Add()(two_inputs)), tmp_path / "x")
+    for settings in ({"format": "litert"}, {"materialize": True}, {"int8": np.zeros((1, 8, 8, 3))}):
+        with pytest.raises(ValueError, match=r"Outputs by name are exported as ONNX.* with 4 outputs by name"):
+            export(with_readouts(make("rc")), tmp_path / "x", **settings)
     with pytest.raises(ValueError, match=r"computes in float32. Received: a model with layers in bfloat16"):
         export(handmade(Stage(PreActivationBlock(16), 2, tied(2), dtype="mixed_bfloat16")), tmp_path / "x")
     with monkeypatch.context() as patch:
