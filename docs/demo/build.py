@@ -39,8 +39,8 @@ RUNTIME = "onnxruntime-web@1.30.0"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 MOST_BYTES = 5_000_000
-# From which similarity layers are folded, as the page's slider offers it.
-THRESHOLDS = tuple(round(0.5 + step / 20, 2) for step in range(11))
+# From which similarity layers are folded, as the page's slider offers it before "not folded".
+THRESHOLDS = tuple(round(0.5 + step / 20, 2) for step in range(10))
 
 
 def build(out: Path) -> None:
@@ -130,13 +130,15 @@ def describe(name: str, model: Any) -> dict[str, Any]:
 
 
 def describe_banks(name: str) -> list[dict[str, Any]]:
-    """Of each bank how alike its slots are, and the fold from each similarity on."""
+    """Of each bank how alike its slots are, the kernel of each slot, and that after folding from each similarity on."""
     subject = Subject(name)
+    banks = [bank for stage in subject.stages for bank in stage.banks if bank.slots > 1]
     folds = [measure_similarity(subject, threshold, epochs=()).banks for threshold in THRESHOLDS]
     return [
         {
             "name": bank.name,
             "similarity": np.round(bank.matrices[-1], 3).tolist(),
+            "index": list(getattr(banks[place].sharing, "index", range(banks[place].slots))),
             "folds": [fold[place].index for fold in folds],
         }
         for place, bank in enumerate(folds[-1])

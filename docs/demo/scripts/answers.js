@@ -49,15 +49,9 @@ export function gridAnswer(grid, truth, probabilities) {
   const words = wanted
     ? `${right} of ${wanted} cells of the shortest paths found, ${found - right} marked in excess: F1 ${f1.toFixed(2)}.`
     : `No way leads from A to B; ${found} cells are marked all the same.`;
-  const legend = html(
-    "p",
-    { class: "hint" },
-    html("span", { class: "key belief" }),
-    " the network's answer, the surer the bluer ",
-    html("span", { class: "key truth" }),
-    " on a true shortest path",
-  );
-  return html("div", {}, picture, html("p", { class: "score" }, words), legend);
+  const key = (kind, meaning) => html("p", { class: "hint" }, html("span", { class: `key ${kind}` }), ` ${meaning}`);
+  const legend = [key("belief", "the network's answer, the surer the bluer"), key("truth", "on a true shortest path")];
+  return html("div", { class: "answer" }, picture, html("div", {}, html("p", { class: "score" }, words), ...legend));
 }
 
 /** The same in small. */
