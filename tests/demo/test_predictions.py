@@ -1,4 +1,4 @@
-"""What the page's networks answer, beside Keras; what they see, beside Pillow; what stopping spares, beside `anytime`."""
+"""What the page's networks answer, beside Keras; what they see, beside Pillow; what is spared, beside `anytime`."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_bars_of_a_chosen_file_are_keras(name, open_page, answers, rng):
     np.testing.assert_allclose(answers(page), expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (57, 43), (20, 90), (300, 211)])
+@pytest.mark.parametrize("size", [(32, 32), (43, 57), (20, 90), (300, 211)])
 def test_pictures_are_resized_as_in_python(size, open_page, rng):
     from recurzoo.data.images import decode
 

@@ -1,6 +1,8 @@
 // Networks by name, and one of them at a time in ONNX Runtime.
 
 const page = new URL("..", import.meta.url);
+// What ONNX Runtime is doing: on one thread, what it was asked to do at once would get in each other's way.
+let busy = Promise.resolve();
 
 /** What went wrong, in a sentence for the reader. */
 export class Sentence extends Error {}
@@ -31,7 +33,7 @@ export class Runtime {
     this.#ort ??= await this.#start((bytes) => progress(bytes / total), signal);
     const bytes = await download(facts.file, `The network ${facts.name}`, facts.bytes, (bytes) => progress((first + bytes) / total), signal);
     try {
-      return new Network(facts, this.#ort, await this.#ort.InferenceSession.create(bytes));
+      return new Network(facts, this.#ort, await alone(() => this.#ort.InferenceSession.create(bytes)));
     } catch (error) {
       throw new Sentence(`The network ${facts.name} could not be opened by ONNX Runtime: ${error.message}. Build the page again.`);
     }
@@ -64,13 +66,19 @@ export class Network {
    */
   async run(pixels) {
     const images = new this.ort.Tensor("float32", pixels, [1, ...this.facts.input_shape]);
-    const outputs = await this.session.run({ images });
+    const outputs = await alone(() => this.session.run({ images }));
     return this.facts.readouts.map(({ state }) => Float32Array.from(outputs[state].data));
   }
 
   close() {
-    return this.session.release();
+    return alone(() => this.session.release());
   }
+}
+
+function alone(task) {
+  const done = busy.then(task);
+  busy = done.catch(() => {});
+  return done;
 }
 
 async function download(file, what, size, progress, signal) {

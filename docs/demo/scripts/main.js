@@ -41,7 +41,8 @@ async function start() {
     run();
   });
   watchPictures((error, taken) => {
-    report(error);
+    // A picture that can be read is no answer to a network that could not.
+    if (error || network) report(error);
     if (taken) picture = taken;
     run();
   });

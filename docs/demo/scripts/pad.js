@@ -71,6 +71,9 @@ export function openPad(onDrawing) {
   byId("draw").addEventListener("click", ({ currentTarget }) => {
     const opened = byId("pad").toggleAttribute("hidden") === false;
     currentTarget.setAttribute("aria-expanded", opened);
-    if (opened) fill(COLORS.white);
+    if (opened) {
+      fill(COLORS.white);
+      byId("pad").scrollIntoView({ block: "nearest" });
+    }
   });
 }

@@ -1,4 +1,4 @@
-// Resizing as Pillow does it, so that the page's networks see what `recurzoo predict` shows them.
+// Resizing as Pillow does it, but for rounding: the networks see here what `recurzoo predict` shows them.
 
 const SUPPORT = 2;
 
@@ -12,8 +12,9 @@ export function fit(image, height, width) {
   const [left, top] = [(image.width - width * scale) / 2, (image.height - height * scale) / 2];
   const pixels = new Uint8ClampedArray(image.width * image.height * 3);
   for (let i = 0; i < image.width * image.height; i++) pixels.set(image.data.subarray(4 * i, 4 * i + 3), 3 * i);
+  // Values are rounded in between. Pillow 13 takes the other axis first of some tall pictures, which changes little.
   const rows = resample(pixels, image.height, image.width, width, left, scale, 3);
-  // Across the other axis, a whole row is what a pixel was.
+  // Down, a whole row is what a pixel was.
   return resample(rows, 1, image.height, height, top, scale, 3 * width);
 }
 
