@@ -252,6 +252,8 @@ def test_pictures_of_each_view(view, open_page, tmp_path):
     folder = Path(os.environ.get("RECURZOO_SCREENSHOTS", tmp_path))
     folder.mkdir(exist_ok=True)
     path = folder / f"{view}.png"
+    if view == "phone":
+        page.locator("#answer").scroll_into_view_if_needed()
     if view == "sharing":
         page.locator("main > section").last.screenshot(path=path)
     else:
