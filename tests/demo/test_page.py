@@ -9,18 +9,10 @@ import numpy as np
 import pytest
 
 import recurzoo
-from tests.demo.test_predictions import grid_of, shown_cells, true_cells
+from tests.demo.pages import grid_of, settle, shown_cells, true_cells, wait_for_change
 
 pytestmark = pytest.mark.browser
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
-
-
-def wait_for_change(page, selector, action):
-    before = page.inner_html(selector)
-    action()
-    page.wait_for_function(
-        "([selector, before]) => document.querySelector(selector).innerHTML !== before", arg=[selector, before]
-    )
 
 
 def test_slider_goes_through_the_steps_by_keyboard(open_page, manifest):
@@ -62,7 +54,7 @@ def test_drawing_by_mouse_and_by_keyboard(open_page):
         page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
         page.mouse.up()
 
-    wait_for_change(page, "#answer", draw)
+    wait_for_change(page, draw)
     row = "(y) => Array.from({ length: 32 }, (_, x) => seen.getContext('2d').getImageData(x, y, 1, 1).data[0])"
     drawn = np.array(page.evaluate(row, 16))
     assert (drawn[8:24] < 60).all()
@@ -73,10 +65,10 @@ def test_drawing_by_mouse_and_by_keyboard(open_page):
         for key in [" ", *["ArrowDown"] * 8]:
             page.keyboard.press(key)
 
-    wait_for_change(page, "#answer", press)
+    wait_for_change(page, press)
     assert min(page.evaluate(row, 22)) < 60
     page.locator("#colors input[value=grass]").check(force=True)
-    wait_for_change(page, "#answer", lambda: page.click("#wipe"))
+    wait_for_change(page, lambda: page.click("#wipe"))
     assert page.evaluate("() => Array.from(seen.getContext('2d').getImageData(3, 3, 1, 1).data)") == [79, 138, 60, 255]
 
 
@@ -168,7 +160,7 @@ def drag(page, start, end):
 
 def test_obstacles_and_ends_are_drawn_by_mouse(open_page):
     page = open_page("scnn-20")
-    wait_for_change(page, "#answer", lambda: page.click("#clear"))
+    wait_for_change(page, lambda: page.click("#clear"))
     for end, place in enumerate([(2, 2), (12, 11)]):
         _, ends = grid_of(page)
         drag(page, ends[end], place)
@@ -176,11 +168,11 @@ def test_obstacles_and_ends_are_drawn_by_mouse(open_page):
     drag(page, (7, 0), (7, 14))
     graph, ends = grid_of(page)
     assert {(7, column) for column in range(16)} - set(graph) == {(7, column) for column in range(15)}
-    page.wait_for_timeout(500)
+    settle(page)
     assert shown_cells(page) == true_cells(graph, ends)
     assert "of the shortest paths found" in page.inner_text("#answer")
-    wait_for_change(page, "#answer", lambda: page.mouse.click(*cell_point(page, 7, 15)))
-    page.wait_for_timeout(300)
+    wait_for_change(page, lambda: page.mouse.click(*cell_point(page, 7, 15)))
+    settle(page)
     assert page.inner_text("#answer .score").startswith("No way leads from A to B")
     assert shown_cells(page) == set()
     # From an obstacle on, the pointer clears.
@@ -197,7 +189,7 @@ def test_obstacles_and_ends_are_drawn_by_keyboard(open_page):
     graph, ends = grid_of(page)
     assert ends == [(3, 1), (15, 1)]
     assert (5, 1) not in graph
-    page.wait_for_timeout(500)
+    settle(page)
     assert shown_cells(page) == true_cells(graph, ends)
 
 
@@ -246,8 +238,7 @@ def test_pictures_of_each_view(view, open_page, tmp_path):
     network, settings, sample = SHOTS[view]
     page = open_page(network, reduced_motion="reduce", **settings)
     if sample:
-        page.click(f".sample[title={sample}]")
-        page.wait_for_timeout(1000)
+        wait_for_change(page, lambda: page.click(f".sample[title={sample}]"))
         page.mouse.move(0, 0)
     folder = Path(os.environ.get("RECURZOO_SCREENSHOTS", tmp_path))
     folder.mkdir(exist_ok=True)

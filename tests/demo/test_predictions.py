@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 
-import networkx
 import numpy as np
 import pytest
 from PIL import Image
 
 import recurzoo
+from tests.demo.pages import grid_of, settle, shown_cells, true_cells, wait_for_change
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 NETWORKS = recurzoo.list_models(pretrained=True)
@@ -68,22 +68,16 @@ def test_logits_after_each_step_are_keras(name, manifest, open_page, rng):
     received = open_page(wait=False).evaluate(RUN, [name, pixels.ravel().tolist()])
     assert [readout["state"] for readout in facts["readouts"]] == list(expected)
     for logits, (state, theirs) in zip(received, expected.items(), strict=True):
-        # Logits of steps that the head was not trained on go up to hundreds.
-        size = max(1, np.abs(theirs).max())
-        np.testing.assert_allclose(np.reshape(logits, theirs.shape), theirs, atol=1e-3 * size, err_msg=state)
-        if len(facts["class_names"]) > 1:
-            np.testing.assert_allclose(softmax(np.array(logits)), softmax(theirs), atol=1e-3, err_msg=state)
+        np.testing.assert_allclose(np.reshape(logits, theirs.shape), theirs, rtol=0, atol=1e-3, err_msg=state)
 
 
 @pytest.mark.parametrize("name", ["rc-4-w16", "swrn-22-1-2"])
 def test_bars_of_a_chosen_file_are_keras(name, open_page, answers, rng):
     pixels = blurred(rng, 32, 32)
     page = open_page(name)
-    before = page.inner_text("#answer")
-    page.set_input_files("#file", png(pixels))
-    page.wait_for_function("before => document.getElementById('answer').innerText !== before", arg=before)
+    wait_for_change(page, lambda: page.set_input_files("#file", png(pixels)))
     expected = softmax(np.stack(list(readings(name, pixels).values())))
-    np.testing.assert_allclose(answers(page), expected, atol=1e-3)
+    np.testing.assert_allclose(answers(page), expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (43, 57), (20, 90), (300, 211)])
@@ -108,8 +102,7 @@ def test_pictures_are_resized_as_in_python(size, open_page, rng):
 def test_stopping_early_is_that_of_anytime(name, open_page, rng):
     pixels = blurred(rng, 32, 32)
     page = open_page(name)
-    page.set_input_files("#file", png(pixels))
-    page.wait_for_timeout(1000)
+    wait_for_change(page, lambda: page.set_input_files("#file", png(pixels)))
     whole = recurzoo.anytime(name, 1.0)(pixels[None])
     for threshold in (0.5, 0.7, 0.9, 1.0):
         answer = recurzoo.anytime(name, threshold)(pixels[None])
@@ -125,44 +118,16 @@ def test_stopping_early_is_that_of_anytime(name, open_page, rng):
             assert f"all {whole.steps[0]} steps" in verdict
 
 
-def grid_of(page):
-    """The free cells of the page's grid, as a graph, and its two ends."""
-    size = int(page.get_attribute("#grid", "viewBox").split()[-1])
-    kinds = page.eval_on_selector_all(
-        "#grid rect", "all => all.map((one) => [Number(one.dataset.cell), one.classList[0]])"
-    )
-    ends = page.eval_on_selector_all(
-        "#grid .end", "all => all.map((one) => [one.transform.baseVal[0].matrix.f, one.transform.baseVal[0].matrix.e])"
-    )
-    graph = networkx.grid_2d_graph(size, size)
-    graph.remove_nodes_from(divmod(cell, size) for cell, kind in kinds if kind == "obstacle")
-    return graph, [(int(row), int(column)) for row, column in ends]
-
-
-def true_cells(graph, ends):
-    if not networkx.has_path(graph, *ends):
-        return set()
-    there, back = (networkx.single_source_shortest_path_length(graph, end) for end in ends)
-    length = there[ends[1]]
-    return {cell for cell in there if cell in back and there[cell] + back[cell] == length}
-
-
-def shown_cells(page):
-    size = int(page.get_attribute("#grid", "viewBox").split()[-1])
-    cells = page.eval_on_selector_all("#answer [data-true]", "all => all.map((one) => Number(one.dataset.true))")
-    return {divmod(cell, size) for cell in cells}
-
-
 def test_answers_for_a_drawn_grid_and_its_true_paths(open_page, answers):
     page = open_page("scnn-20")
     for _ in range(3):
-        page.wait_for_timeout(500)
+        settle(page)
         graph, ends = grid_of(page)
         size = int(page.get_attribute("#grid", "viewBox").split()[-1])
         cells = list(itertools.product(range(size), repeat=2))
         pixels = np.array([[255 * (cell in ends), 255 * (cell not in graph)] for cell in cells], "float32")
         expected = readings("scnn-20", pixels.reshape(size, size, 2))
         probabilities = np.stack([1 / (1 + np.exp(-logits.ravel())) for logits in expected.values()])
-        np.testing.assert_allclose(answers(page), probabilities, atol=1e-3)
+        np.testing.assert_allclose(answers(page), probabilities, rtol=0, atol=1e-3)
         assert shown_cells(page) == true_cells(graph, ends)
         page.click("#another")

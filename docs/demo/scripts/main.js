@@ -93,6 +93,7 @@ async function run() {
   again = true;
   if (running) return;
   running = true;
+  byId("answer").ariaBusy = true;
   try {
     while (again) {
       again = false;
@@ -102,6 +103,7 @@ async function run() {
     report(error);
   } finally {
     running = false;
+    byId("answer").ariaBusy = false;
   }
 }
 
