@@ -71,7 +71,7 @@ def open_page(chromium, address):
     pages = []
 
     def open_page(network="", wait=True, **settings):
-        page = chromium.new_page(**{"viewport": {"width": 1120, "height": 900}, **settings})
+        page = chromium.new_page(**{"viewport": {"width": 1120, "height": 980}, **settings})
         seen = SimpleNamespace(requests=[], errors=[])
         page.on("request", lambda request: seen.requests.append(request.url))
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
