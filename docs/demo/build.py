@@ -34,7 +34,7 @@ from recurzoo.tasks.grids import OBSTACLE_RATE, PHASES
 
 PAGE = Path(__file__).parent
 MANIFEST = "models.json"
-STATIC = ("index.html", "style.css", "README.md", "scripts", "pictures")
+STATIC = ("index.html", "README.md", "scripts", "styles", "pictures")
 RUNTIME = "onnxruntime-web@1.30.0"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+FOLDERS = ("scripts", "styles", "pictures")
 SOURCE, SITE = ROOT / "docs" / "demo", ROOT / "build" / "demo"
 
 
@@ -26,7 +27,7 @@ def site():
     """The folder that docs/demo/build.py wrote, of the page as it is now."""
     if not (SITE / "models.json").is_file():
         pytest.skip("the demo is not built; run python docs/demo/build.py")
-    for path in [SOURCE / "index.html", SOURCE / "style.css", *SOURCE.glob("scripts/*"), *SOURCE.glob("pictures/*")]:
+    for path in [SOURCE / "index.html", *(path for name in FOLDERS for path in (SOURCE / name).iterdir())]:
         copy = SITE / path.relative_to(SOURCE)
         assert copy.is_file(), f"{path.name} is newer than the built demo; run python docs/demo/build.py"
         assert copy.read_bytes() == path.read_bytes(), f"{path.name} is not as built; run python docs/demo/build.py"
