@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recurzoo.benchmarking import benchmark, benchmark_input
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
+    from recurzoo.exporting.evaluating import evaluate_file
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
     from recurzoo.results.table import list_results
     from recurzoo.results.verify import verify
@@ -44,6 +45,7 @@ __all__ = [
     "consolidate",
     "create",
     "evaluate",
+    "evaluate_file",
     "export",
     "export_soft_sharing",
     "features",
@@ -86,6 +88,7 @@ _MODULES = {
     "consolidate": "recurzoo.rewriting",
     "create": "recurzoo.zoo.loading",
     "evaluate": "recurzoo.zoo.evaluating",
+    "evaluate_file": "recurzoo.exporting.evaluating",
     "export": "recurzoo.exporting",
     "export_soft_sharing": "recurzoo.families.swrn.pytorch",
     "features": "recurzoo.analysis.features",

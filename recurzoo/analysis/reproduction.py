@@ -20,6 +20,7 @@ from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.base.files import write_text
 from recurzoo.base.records import FrozenModel, Report, plain_text
+from recurzoo.catalog.catalog import dataset_facts
 from recurzoo.catalog.experiments import (
     SCALES,
     Experiment,
@@ -33,6 +34,7 @@ from recurzoo.catalog.experiments import (
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record, headline
+from recurzoo.tasks.words import SHORTEST_PATHS
 from recurzoo.zoo.finding import find_checkpoint
 from recurzoo.zoo.loading import create
 
@@ -140,6 +142,13 @@ class Reproduction(Report):
         return table
 
 
+def _default_data(dataset: str) -> str:
+    if dataset == SHORTEST_PATHS:
+        return dataset
+    facts = dataset_facts(dataset)
+    return f"tfds:{(facts and facts.tfds_name) or dataset}"
+
+
 def _show(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
@@ -179,7 +188,8 @@ def reproduce(
         raise UnknownNameError(f"An experiment has the scales {', '.join(SCALES)}. Received: {scale!r}")
     found, folder = find_experiment(experiment), Path(out) / f"{experiment}.{scale}"
     chosen: Scale = getattr(found, scale)
-    words = data or (found.dataset if found.dataset == "shortest-paths" else f"tfds:{found.dataset}")
+    dataset = chosen.dataset or found.dataset
+    words = data or _default_data(dataset)
     trained = {
         (label, recipe.seed): _trained(recipe, words, Path(out) / RUNS)
         for label in chosen.networks
@@ -203,7 +213,7 @@ def reproduce(
         quantity=quantity,
         values=values,
         order=tuple(order),
-        dataset=found.dataset,
+        dataset=dataset,
         examples=chosen.limit,
         seeds=chosen.seeds,
         epochs=sum(record.epochs or 0 for record in records.values()),

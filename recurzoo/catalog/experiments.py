@@ -34,18 +34,21 @@ class Scale(FrozenModel):
             may be followed by changes `KEY=VALUE`; a checkpoint's is loaded, and an architecture's built untrained.
         seeds: int, how often each recipe is run, with seeds from 0 on.
         changes: `KEY=VALUE`, to every recipe.
+        dataset: str, what is trained and tested on instead of the experiment's data set.
         limit: int, how many test examples an analysis looks at; None for all.
     """
 
     networks: dict[str, str]
     seeds: Annotated[int, Field(gt=0)] = 1
     changes: tuple[str, ...] = ()
+    dataset: str | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
 
     def words(self, label: str) -> list[str]:
         """What stands for a network: a recipe and all changes to it, a checkpoint or an architecture."""
         name, *changes = self.networks[label].split()
-        return [name, *self.changes, *changes] if name in recipe_names() else [name]
+        changed = [] if self.dataset is None else [f"dataset={self.dataset}"]
+        return [name, *changed, *self.changes, *changes] if name in recipe_names() else [name]
 
     def runs(self, label: str) -> list[Recipe]:
         """The recipes by which a network is trained, a seed each; none of one that is not."""

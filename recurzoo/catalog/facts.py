@@ -81,7 +81,8 @@ class FamilyFacts(FrozenModel):
 class DatasetFacts(FrozenModel):
     """What the catalog knows of a data set; mean and standard deviation are for pixels in 0..1.
 
-    Its `hub_id` is the one it has among the Hugging Face Hub's data sets, if it is there.
+    Its `hub_id` is the one it has among the Hugging Face Hub's data sets, if it is there; its `tfds_name` is TensorFlow
+    Datasets', where that is another.
     """
 
     title: str
@@ -92,6 +93,7 @@ class DatasetFacts(FrozenModel):
     license: str
     url: str
     hub_id: str | None = None
+    tfds_name: str | None = None
 
 
 class Figure(FrozenModel):

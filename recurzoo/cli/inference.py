@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import Data, Json, Name
+from recurzoo.cli.options import NAME_HELP, Data, Json, Name
 
 
 def predict_(
@@ -29,12 +29,13 @@ def predict_(
 
 
 def evaluate_(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{NAME_HELP[:-1]}; or an exported file.")],
     data: Data,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
     json: Json = False,
 ) -> Report:
-    """Measure a checkpoint on a data set's test examples."""
+    """Measure a checkpoint, or an exported file, on a data set's test examples."""
+    from recurzoo.exporting.evaluating import evaluate_file, is_file
     from recurzoo.zoo.evaluating import evaluate
 
-    return evaluate(name, data, limit)
+    return evaluate_file(name, data, limit) if is_file(name) else evaluate(name, data, limit)

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-_name = "A name of the zoo, the path of a checkpoint's folder, or hf://USER/REPO[@REVISION]."
-Name = Annotated[str, typer.Argument(metavar="NAME", help=_name)]
-OptionalName = Annotated[str | None, typer.Argument(metavar="NAME", help=_name)]
+NAME_HELP = "A name of the zoo, the path of a checkpoint's folder, or hf://USER/REPO[@REVISION]."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP)]
+OptionalName = Annotated[str | None, typer.Argument(metavar="NAME", help=NAME_HELP)]
 _data = typer.Option(
     "--data", help="tfds:NAME, digits, or a folder with train/CLASS/ and test/CLASS/ of images; or shortest-paths."
 )

@@ -18,6 +18,10 @@ def results_(
             "--write", help="In a clone: measure all anew, and write results.csv and README's table and picture."
         ),
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="With --write: a data set; checkpoints of its classes are measured in int8 too."),
+    ] = None,
     json: Json = False,
 ) -> Report:
     """Show what each checkpoint costs and reaches.
@@ -26,7 +30,11 @@ def results_(
     """
     from recurzoo.results import table
 
-    return table.write_results(table.CLONE, _report) if write else table.list_results()
+    if write:
+        return table.write_results(table.CLONE, data, _report)
+    if data is not None:
+        raise ValueError(f"Results are measured where they are written. Received: --data {data}; add --write")
+    return table.list_results()
 
 
 def verify_(name: OptionalName = None, data: OptionalData = None, json: Json = False) -> Report:

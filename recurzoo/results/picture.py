@@ -82,12 +82,13 @@ def _series(rows: Sequence[ResultRow]) -> list[tuple[str, str, str, list[Point]]
             kind = ("recurzoo, shared kernels", SHARED, "o")
             if row.made == "fold":
                 kind = ("recurzoo, folded", FOLDED, "D")
-            elif row.made == "quantize":
-                kind = ("recurzoo, int8", QUANTIZED, "^")
             elif row.twin is None:
                 kind = ("recurzoo, nothing shared", PLAIN, "s")
             point = Point(name=row.name.replace(f".{DATASET}", ""), bytes=row.bytes, accuracy=row.value)
             series.setdefault(kind, []).append(point)
+            if row.int8_bytes is not None and row.int8_value is not None:
+                point = point.replace(bytes=row.int8_bytes, accuracy=row.int8_value)
+                series.setdefault(("recurzoo, in int8", QUANTIZED, "^"), []).append(point)
     series["published by others", PUBLIC, "x"] = public_points()
     return [(*kind, points) for kind, points in series.items()]
 

@@ -26,11 +26,15 @@ class Measured(FrozenModel):
         macs: multiply-accumulates of one image of the size that the model takes.
         folded_onnx_bytes: of its ONNX file, soft sharing folded first.
         twin_parameters: of the same network with nothing shared.
+        int8_bytes: of its LiteRT file in int8, soft sharing folded first.
+        int8_value: what that file reaches, by the row's metric, on as many examples.
     """
 
     macs: int | None = None
     folded_onnx_bytes: int | None = None
     twin_parameters: int | None = None
+    int8_bytes: int | None = None
+    int8_value: float | None = None
 
 
 class ResultRow(Measured):

@@ -37,7 +37,8 @@ HEADINGS = {
     "plain twin's": "---",
     "paper's": "---:",
     "MACs": "---:",
-    "folded ONNX bytes": "---:",
+    "int8 bytes": "---:",
+    "in int8": "---:",
     "epochs": "---:",
     "hours": "---:",
     "hardware": "---",
@@ -84,11 +85,13 @@ def list_results() -> Results:
     return Results(rows=tuple(rows[name] for name in sorted(rows)))
 
 
-def write_results(clone: Path, report: Callable[[str], None] = lambda line: None) -> Results:
+def write_results(clone: Path, data: str | None = None, report: Callable[[str], None] = lambda line: None) -> Results:
     """Measure all checkpoints of a clone; write `weights/results.csv`, the table in README.md and its picture.
 
     Args:
         clone: its folder.
+        data: words for a data set, such as `tfds:cifar10`: checkpoints that were trained on it are measured in int8
+            too. Of all others, those figures stay as they are while their weights do.
         report: called with a line before each checkpoint.
 
     Returns:
@@ -113,17 +116,44 @@ def write_results(clone: Path, report: Callable[[str], None] = lambda line: None
     rows = rows_in(weights, _refuse)
     # What misses a module says so before anything takes long.
     draw(rows)
-    shipped = [row.name for row in rows if row.bytes is not None]
+    shipped = [row for row in rows if row.bytes is not None]
+    before = _last_written(weights / RESULTS)
     measured = {}
-    for number, name in enumerate(shipped, start=1):
-        report(f"{number}/{len(shipped)} measuring {name}")
-        measured[name] = measure(load(weights / name))
+    for number, row in enumerate(shipped, start=1):
+        report(f"{number}/{len(shipped)} measuring {row.name}")
+        folder, last = weights / row.name, before.get(row.name)
+        found = measure(load(folder))
+        if (int8 := _measure_int8(folder, data)) is not None:
+            found = found.replace(int8_bytes=int8[0], int8_value=int8[1])
+        elif last is not None and last.sha256 == row.sha256:
+            found = found.replace(int8_bytes=last.int8_bytes, int8_value=last.int8_value)
+        measured[row.name] = found
     rows = [row.with_measured(measured.get(row.name, Measured())) for row in rows]
     texts = {weights / RESULTS: format_csv(rows), clone / PICTURE: draw(rows), readme: replace_table(text, rows)}
     for path, content in texts.items():
         path.parent.mkdir(exist_ok=True)
         write_text(path, content)
     return Results(rows=tuple(rows))
+
+
+def _last_written(path: Path) -> dict[str, ResultRow]:
+    try:
+        return read_csv(path)
+    except ValueError:
+        # It is about to be written anew.
+        return {}
+
+
+def _measure_int8(folder: Path, data: str | None) -> tuple[int, float] | None:
+    """Bytes and score of a checkpoint in int8; None where the data are not those it takes, or there are none."""
+    if data is None:
+        return None
+    from recurzoo.exporting.evaluating import measure_int8
+
+    try:
+        return measure_int8(folder, data)
+    except ValueError:
+        return None
 
 
 def _refuse(folder: Path, problem: str) -> None:
@@ -245,7 +275,8 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
         row.twin_in_words,
         "" if row.paper_accuracy is None else f"{row.paper_accuracy:.2f}%",
         _count(row.macs),
-        _count(row.folded_onnx_bytes),
+        _count(row.int8_bytes),
+        row.in_words(row.int8_value),
         _count(row.epochs),
         "" if row.training_seconds is None else f"{row.training_seconds / 3600:.2f}",
         row.hardware or "",

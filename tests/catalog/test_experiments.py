@@ -18,7 +18,7 @@ def test_networks_exist_and_are_of_the_data(name, scale):
     chosen = getattr(experiment, scale)
     for label, words in chosen.networks.items():
         runs = chosen.runs(label)
-        assert {run.dataset for run in runs} <= {experiment.dataset}
+        assert {run.dataset for run in runs} <= {chosen.dataset or experiment.dataset}
         assert [run.seed for run in runs] in ([], list(range(chosen.seeds)))
         catalog.architecture(words.split(".")[0])
         # A table's rows are trained, and so is everything at the paper's scale but what is looked at untrained.

@@ -62,11 +62,13 @@ def test_the_file_says_what_the_record_says(folder):
     shown = table_of((ROOT / "README.md").read_text())[folder.name]
     assert shown["parameters"] == f"{record['parameters']:,}"
     assert shown["bytes"] == f"{len(weights):,}"
-    assert shown["folded ONNX bytes"] == f"{int(row['folded_onnx_bytes']):,}"
     value = float(row["value"])
     assert shown["accuracy or F1"].startswith(f"{value:.2%}" if score["metric"] == "accuracy" else f"{value:.4f} F1")
     assert (shown["epochs"], shown["hardware"]) == (str(record["epochs"]), record["hardware"])
     assert shown["hours"] == f"{record['training_seconds'] / 3600:.2f}"
+    if row["int8_bytes"]:
+        assert shown["int8 bytes"] == f"{int(row['int8_bytes']):,}"
+        assert float(row["int8_value"]) >= value - 0.005
     if row["twin_parameters"]:
         assert shown["of its plain twin's"] == f"{record['parameters'] / int(row['twin_parameters']):.0%}"
 
@@ -144,28 +146,35 @@ def clone(shelf):
 
 
 @pytest.mark.tensorflow
-def test_write(clone, run):
+def test_write(clone, run, pets):
     pytest.importorskip("onnxruntime")
     run(PATHS, 0.5, name="cnn-20.shortest-paths.small", architecture="cnn-20")
     lines = []
-    written = write_results(clone, lines.append)
+    # Of the grids no data are given: their network is not measured in int8.
+    written = write_results(clone, str(pets), lines.append)
     assert lines == [f"1/2 measuring {PATHS}", f"2/2 measuring {PETS}"]
     assert list(read_csv(clone / "weights" / "results.csv").values()) == list(written.rows) == list(list_results().rows)
-    unshipped, paths, pets = written.rows
+    unshipped, paths, classifier = written.rows
     # 20 applications of a kernel of 3x3x32x32 to 8x8 cells, but for the first layer and the head.
     assert paths.macs == pytest.approx(20 * 64 * 9 * 32 * 32, rel=0.05)
     assert paths.twin_parameters == 185729
     assert (unshipped.name, unshipped.measured) == ("cnn-20.shortest-paths.small", Measured())
     # A single template is one kernel however it is shared, and a file holds it once.
     parameters = recurzoo.fold(recurzoo.load(clone / "weights" / PETS)).fold_report.parameters_after
-    assert 4 * parameters < pets.folded_onnx_bytes < 1.1 * 4 * parameters + 65536
+    assert 4 * parameters < classifier.folded_onnx_bytes < 1.1 * 4 * parameters + 65536
+    assert parameters < classifier.int8_bytes < classifier.folded_onnx_bytes
+    # Of four test images.
+    assert classifier.int8_value in (0, 0.25, 0.5, 0.75, 1)
+    assert (paths.int8_bytes, paths.int8_value) == (None, None)
     text = (clone / "README.md").read_text()
     assert text.startswith(f"# Zoo\n\n{BEGIN}\n")
     assert text.endswith(f"{END}\n\nAfter.\n")
     assert "\nold\n" not in text
-    assert table_of(text)[PETS]["folded ONNX bytes"] == f"{pets.folded_onnx_bytes:,}"
+    assert table_of(text)[PETS]["int8 bytes"] == f"{classifier.int8_bytes:,}"
     assert table_of(text)[unshipped.name]["bytes"] == "no weights"
     assert sorted(path.name for path in clone.iterdir()) == ["README.md", "docs", "pyproject.toml", "weights"]
+    # Without data, what was measured of the same weights stays.
+    assert write_results(clone).rows[-1].measured.to_dict() == classifier.measured.to_dict()
 
 
 @pytest.mark.parametrize("module", ["onnxruntime", "matplotlib"])

@@ -1,0 +1,112 @@
+"""Exported files on data."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recurzoo.checkpoints.folder import RECORD, read_record
+from recurzoo.checkpoints.record import Record
+from recurzoo.exporting.exporter import CALIBRATION, export
+from recurzoo.exporting.formats import FORMATS, get_format
+from recurzoo.exporting.runtime import Runtime
+from recurzoo.sharing import SoftBank
+from recurzoo.tasks.task import open_task
+from recurzoo.zoo.evaluating import Evaluation, model_and_record
+
+if TYPE_CHECKING:
+    import keras
+
+# From which similarity soft sharing is folded before its kernels are written, and on how many images its
+# normalizations are then measured anew.
+FOLDED, REESTIMATED = 0.9, 5000
+
+
+class FileModel:
+    """A file in its runtime, as what a task asks of a Keras model.
+
+    Args:
+        runtime: a `Runtime`.
+    """
+
+    def __init__(self, runtime: Runtime):
+        self.runtime = runtime
+        self.input_shape = (None, *runtime.image_shape)
+        self.output_shape = (None, *runtime.run(runtime.random_images(1)).shape[1:])
+        channels = runtime.image_shape[-1] or 0
+        # Normalization is in the file.
+        self.architecture = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
+
+    def predict(self, images: np.ndarray, **options: Any) -> np.ndarray:
+        return self.runtime.run_all(images)
+
+
+def is_file(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is the path of a file that an export may have written, by its ending."""
+    path = Path(name)
+    return path.is_file() and path.suffix.lower() in {found.suffix for found in FORMATS.values() if found.suffix}
+
+
+def evaluate_file(path: str | os.PathLike[str], data: str, limit: int | None = None) -> Evaluation:
+    """Measure an exported file on the test examples of a data set, in its runtime.
+
+    Args:
+        path: of an ONNX, LiteRT or C file that `export` wrote. The names of its classes are those of the record beside
+            it, if it lies in a checkpoint's folder; else its outputs are taken to be the data's classes in their order.
+        data: words as `recurzoo.evaluate` takes them.
+        limit: int, how many test examples (of each phase) at most; None for all.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        ValueError: if the path is no such file, or the data are not there or not what it takes.
+        ImportError: if the format's runtime is not installed.
+
+    Example:
+        >>> recurzoo.evaluate_file("rc.tflite", "tfds:cifar10").scores
+    """
+    path = Path(path)
+    if not is_file(path):
+        endings = ", ".join(found.suffix for found in FORMATS.values() if found.suffix)
+        raise ValueError(f"An exported file is measured by its path, which ends in {endings}. Received: {str(path)!r}")
+    (name,) = (name for name, found in FORMATS.items() if found.suffix == path.suffix.lower())
+    runtime = get_format(name, int8=name == "c").load(path)
+    beside = read_record(path.parent) if (path.parent / RECORD).is_file() else None
+    record = beside if beside is not None and path.name in beside.files else Record(name=path.name, architecture=name)
+    model: Any = FileModel(runtime)
+    task = open_task(data, model, record, limit=limit)
+    return Evaluation(model=f"{path.name} in {runtime.name}", data=task.source, scores=task.scores(model), recorded=())
+
+
+def measure_int8(name: str | Path, data: str, limit: int | None = None) -> tuple[int, float]:
+    """What a checkpoint weighs and reaches as a LiteRT file in int8, soft sharing folded first.
+
+    Args:
+        name: what `recurzoo.load` takes.
+        data: words for the data set it was trained on, whose training images calibrate it.
+        limit: int, how many test examples at most; None for all.
+
+    Returns:
+        Bytes of the file, and its score by the task's metric.
+
+    Raises:
+        ValueError: if the data are not there, or not what the checkpoint takes.
+        ImportError: if the modules for export are not installed.
+    """
+    from recurzoo.rewriting import fold, reestimate_batch_norm
+
+    model, record = model_and_record(name)
+    task = open_task(data, model, record, train=True, limit=limit)
+    network: keras.Model = model
+    if any(isinstance(bank, SoftBank) for stage in model.stages for bank in stage.banks):
+        network = fold(model, FOLDED)
+        reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tflite")
+        size = export(network, path, "litert", int8=task.sample(None)[:CALIBRATION]).bytes
+        return size, task.score(FORMATS["litert"].load(path).run_all(task.test.images), task.test.labels)
