@@ -174,7 +174,8 @@ def test_write(clone, run, pets):
     assert table_of(text)[unshipped.name]["bytes"] == "no weights"
     assert sorted(path.name for path in clone.iterdir()) == ["README.md", "docs", "pyproject.toml", "weights"]
     # Without data, what was measured of the same weights stays.
-    assert write_results(clone).rows[-1].measured.to_dict() == classifier.measured.to_dict()
+    again = write_results(clone).rows[-1]
+    assert (again.int8_bytes, again.int8_value) == (classifier.int8_bytes, classifier.int8_value)
 
 
 @pytest.mark.parametrize("module", ["onnxruntime", "matplotlib"])
