@@ -111,7 +111,9 @@ class HardBank(KernelBank):
     def similarity(self) -> np.ndarray:
         flat = keras.ops.convert_to_numpy(self.templates).reshape(self.templates.shape[0], -1)
         index = np.array(self.sharing.index)
-        return keras.ops.convert_to_numpy(absolute_cosines(flat))[np.ix_(index, index)]
+        found = keras.ops.convert_to_numpy(absolute_cosines(flat))[np.ix_(index, index)]
+        # Of one kernel with itself, where large ones miss 1 by rounding and would be untied; one of zeros is like none.
+        return np.where((index[:, None] == index) & (found > 0), np.ones_like(found), found)
 
     def fold(self, threshold: float) -> Fold:
         return fold_vectors(keras.ops.convert_to_numpy(self.kernels()), self.similarity(), threshold)

@@ -234,15 +234,15 @@ def test_what_the_picture_shows():
         row("swrn-22-1-2.cifar10", twin="wrn-22-1"),
         row("wrn-22-1.cifar10", bytes=2 * 10**5),
         row("swrn-22-1-2.cifar10.folded", twin="wrn-22-1", made="fold"),
-        row("swrn-28-1-2.cifar10.int8", twin="wrn-28-1", made="quantize"),
+        row("swrn-28-1-2.cifar10", twin="wrn-28-1", int8_bytes=3 * 10**4, int8_value=0.89),
         row("rc-4.cifar100", dataset="cifar100"),
         row("rc-2.cifar10.cpu", bytes=None),
         row("rc-1.cifar10", value=None),
     ]
     shown = labels(draw(rows))
-    assert {"swrn-22-1-2", "wrn-22-1", "swrn-22-1-2.folded", "swrn-28-1-2.int8"} <= shown
+    assert {"swrn-22-1-2", "wrn-22-1", "swrn-22-1-2.folded", "swrn-28-1-2"} <= shown
     assert {f"{point.name} ({point.source})" for point in public_points()} <= shown
-    assert {"recurzoo, shared kernels", "recurzoo, nothing shared", "recurzoo, folded", "recurzoo, int8"} <= shown
+    assert {"recurzoo, shared kernels", "recurzoo, nothing shared", "recurzoo, folded", "recurzoo, in int8"} <= shown
     assert {"bytes of the weights", "test accuracy on CIFAR-10, %", "published by others", "1 MB", "10 KB"} <= shown
     assert not [text for text in shown if text.startswith("rc-")]
     assert draw(rows) == draw(rows)

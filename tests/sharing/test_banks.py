@@ -112,6 +112,13 @@ def test_similarity_of_other_banks_is_that_of_the_kernels(sharing, randomize):
     np.testing.assert_allclose(bank.similarity(), numpy_layers.similarity(numpy(bank.kernels())), atol=1e-5)
 
 
+def test_slots_of_one_large_kernel_stay_tied_at_threshold_one(randomize):
+    # So many numbers that the kernel's similarity to itself is rounded to less than 1.
+    bank = randomize(build(tied(3), 3, (3, 3, 128, 128)))
+    np.testing.assert_array_equal(bank.similarity(), np.ones((3, 3)))
+    assert bank.fold(1.0).sharing == tied(3)
+
+
 def test_recurrence_regularizer_and_its_gradient(randomize, gradients):
     bank = randomize(build(SoftSharing(2, recurrence=0.3), 4))
     coefficients = numpy(bank.coefficients).astype("float64")
