@@ -76,14 +76,20 @@ def _draw_stages(figure: Any, stages: Sequence[Stage]) -> None:
         for axes in grid:
             axes.set_axis_off()
         for axes, stage in zip(grid, row, strict=False):
-            _draw_stage(axes, stage)
+            draw_stage(axes, stage)
 
 
 def _count_layers(stage: Stage) -> int:
     return stage.steps * len(stage.convolutions)
 
 
-def _draw_stage(axes: Any, stage: Stage) -> None:
+def draw_stage(axes: Any, stage: Stage) -> None:
+    """Draw the layers of a stage, and below them the kernels that they use.
+
+    Args:
+        axes: Matplotlib axes.
+        stage: a built `Stage`.
+    """
     from matplotlib.patches import Circle, FancyBboxPatch
 
     served = [stage.slot_of(site, step) for step in range(stage.steps) for site in stage.convolutions]
