@@ -49,6 +49,11 @@ nb_merge_streams = True
 # Text in the colors of a terminal is for terminals.
 nb_output_stderr = "remove"
 
+autodoc_default_options = {
+    "members": True,
+    # What every layer of Keras has is told there.
+    "exclude-members": "build, call, compute_output_shape, compute_output_spec, get_config, from_config, count, index",
+}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_class_signature = "mixed"

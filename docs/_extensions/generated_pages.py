@@ -21,6 +21,7 @@ import recurzoo
 from recurzoo.catalog import catalog
 from recurzoo.catalog.experiments import experiments
 from recurzoo.catalog.facts import FamilyFacts, FigureTable
+from recurzoo.catalog.names import FAMILIES
 from recurzoo.catalog.recipe import load_recipe
 from recurzoo.cli.main import COMMANDS
 from recurzoo.cli.main import app as command_line
@@ -104,11 +105,8 @@ def family_page(name: str, family: FamilyFacts) -> str:
         example=example,
         soft=recurzoo.info(example.name).sharing.startswith("soft"),
         tables=[paper_table(table, family, rows) for table in family.figures],
-        recipes=[
-            (recipe.name, recipe.dataset, recipe.epochs, SCHEDULES.get(recipe.name.split(".", 2)[2], ""))
-            for recipe in map(load_recipe, catalog.recipe_names())
-            if catalog.architecture(recipe.architecture).family == name
-        ],
+        form=next(grammar.form for grammar in FAMILIES if grammar.name == name),
+        recipes=schedules(name),
         experiments=[
             {"name": found, "of": experiment, **reproduction(found)}
             for found, experiment in experiments().items()
@@ -125,19 +123,40 @@ def family_page(name: str, family: FamilyFacts) -> str:
 def paper_table(table: FigureTable, family: FamilyFacts, rows: list[ResultRow]) -> dict[str, Any]:
     """A table of the paper, accuracies in percent, and beside it what was measured here of the same network."""
     datasets = list(dict.fromkeys(key for row in table.errors for key in row if key != "architecture"))
-    lines = []
+    ours = {(row.architecture, row.dataset): row.value_in_words for row in rows}
+    lines, any_of_ours = [], False
     for row in table.errors:
-        architecture = str(row["architecture"])
-        ours = [
-            f"{found.value_in_words} ({found.dataset})"
-            for found in rows
-            if found.architecture == architecture and found.dataset in datasets
-        ]
+        name = str(row["architecture"])
+        found = [f"{ours[name, data]}, {title_of(data)}" for data in datasets if (name, data) in ours]
         errors = [f"{100 - float(row[data]):.2f}%" if data in row else "" for data in datasets]
-        lines.append([architecture, f"{family.architectures[architecture].parameters:,}", *errors, ", ".join(ours)])
-    title = table.table[0].upper() + table.table[1:]
-    runs = f", mean of {table.runs} runs" if table.runs else ""
-    return {"title": title, "training": table.training + runs, "datasets": datasets, "lines": lines}
+        lines.append([f"`{name}`", f"{family.architectures[name].parameters:,}", *errors, ", ".join(found)])
+        any_of_ours = any_of_ours or bool(found)
+    return {
+        "title": table.table[0].upper() + table.table[1:],
+        "training": table.training + (f", mean of {table.runs} runs" if table.runs else ""),
+        "datasets": list(map(title_of, datasets)),
+        "lines": lines if any_of_ours else [line[:-1] for line in lines],
+        "ours": any_of_ours,
+    }
+
+
+def title_of(column: str) -> str:
+    """What a column of a paper's table is about: a data set, perhaps its training images or five guesses."""
+    name, _, kind = column.partition("_")
+    facts = catalog.dataset_facts(name)
+    words = {"": "", "train": ", training images", "top5": ", top 5"}[kind]
+    return (facts.title if facts else name) + words
+
+
+def schedules(family: str) -> list[tuple[str, str, int, list[str]]]:
+    """The recipes of a family by their schedules: its name, what it is for, its epochs, and the architectures."""
+    found: dict[tuple[str, str, int], list[str]] = {}
+    for recipe in map(load_recipe, catalog.recipe_names()):
+        if catalog.architecture(recipe.architecture).family == family:
+            schedule = recipe.name.removeprefix(f"{recipe.architecture}.")
+            purpose = SCHEDULES.get(schedule.partition(".")[2], "")
+            found.setdefault((schedule, purpose, recipe.epochs), []).append(recipe.architecture)
+    return [(*key, names) for key, names in sorted(found.items())]
 
 
 def reproduction(experiment: str) -> dict[str, Any]:
