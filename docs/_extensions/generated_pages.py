@@ -176,7 +176,12 @@ def commands() -> dict[str, list[dict[str, Any]]]:
     for group, words, _, example in COMMANDS:
         command = known[words]
         groups.setdefault(group, []).append(
-            {"words": words, "help": command.help, "example": example, "parameters": list(map(parameter, command.params))}
+            {
+                "words": words,
+                "help": command.help,
+                "example": example,
+                "parameters": list(map(parameter, command.params)),
+            }
         )
     return groups
 
