@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_extensions"))
 
-# For the kernels that run the pages, which are processes of their own: quiet, on the TensorFlow backend, nothing fetched.
+# For the kernels that run the pages, processes of their own: quiet, on the TensorFlow backend, nothing fetched.
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow", HF_HUB_OFFLINE="1", RECURZOO_CACHE="off")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 
@@ -19,6 +19,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "docstrings",
     "generated_pages",
     "notebook_downloads",
 ]
@@ -43,10 +44,10 @@ suppress_warnings = [
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 240
+nb_execution_timeout = 600
 nb_execution_in_temp = True
 nb_merge_streams = True
-# Text in the colors of a terminal is for terminals.
+# Progress and what TensorFlow says of the machine.
 nb_output_stderr = "remove"
 
 autodoc_default_options = {
@@ -62,5 +63,3 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = ["Input shape", "Output shape"]
-# `x` is code in this package's docstrings, as in Markdown.
-default_role = "code"

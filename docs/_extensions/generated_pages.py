@@ -1,7 +1,7 @@
 """The pages that are made of the catalog and the records, anew at each build, in the ignored folder `docs/zoo/`.
 
-A page a family, a page a checkpoint (its card), and the commands with their help. Whoever adds a family, a checkpoint or a
-command adds no page.
+A page a family, a page a checkpoint (its card), and the commands with their help. Whoever adds a family, a checkpoint
+or a command adds no page.
 """
 
 from __future__ import annotations
@@ -174,15 +174,9 @@ def commands() -> dict[str, list[dict[str, Any]]]:
     known = get_command(command_line).commands
     groups: dict[str, list[dict[str, Any]]] = {}
     for group, words, _, example in COMMANDS:
-        command = known[words]
-        groups.setdefault(group, []).append(
-            {
-                "words": words,
-                "help": command.help,
-                "example": example,
-                "parameters": list(map(parameter, command.params)),
-            }
-        )
+        parameters = list(map(parameter, known[words].params))
+        told = {"words": words, "help": known[words].help, "example": example, "parameters": parameters}
+        groups.setdefault(group, []).append(told)
     return groups
 
 
