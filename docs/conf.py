@@ -24,13 +24,15 @@ extensions = [
     "notebook_downloads",
 ]
 exclude_patterns = ["_build", "demo"]
-nitpicky = False
+# Dashes of options are no dashes of sentences.
+smartquotes = False
 
 html_theme = "furo"
 html_title = "recurzoo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["table.js"]
+html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {"top_of_page_buttons": []}

@@ -165,8 +165,9 @@ def reproduction(experiment: str) -> dict[str, Any]:
     if not folder.is_dir():
         return {"outcome": None, "pictures": []}
     outcome = OUTCOME.search((folder / "README.md").read_text(encoding="utf-8"))
-    pictures = sorted(str(path.relative_to(DOCS)) for path in folder.rglob("*.svg"))
-    return {"outcome": outcome[1] if outcome else None, "pictures": pictures}
+    # An analysis' main figure has the name of its kind alone.
+    pictures = [path for path in sorted(folder.rglob("*.svg")) if "-" not in path.stem]
+    return {"outcome": outcome[1] if outcome else None, "pictures": [str(path.relative_to(DOCS)) for path in pictures]}
 
 
 def commands() -> dict[str, list[dict[str, Any]]]:
