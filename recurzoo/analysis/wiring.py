@@ -213,7 +213,7 @@ def _arrow(
     """An arrow, and above its bow what is written on it."""
     from matplotlib.patches import FancyArrowPatch
 
-    style = {"connectionstyle": f"arc3,rad={bend}", "arrowstyle": "-|>", "mutation_scale": size}
+    style: dict[str, Any] = {"connectionstyle": f"arc3,rad={bend}", "arrowstyle": "-|>", "mutation_scale": size}
     axes.add_patch(FancyArrowPatch(start, end, color=color, shrinkA=0, shrinkB=0, **style))
     if label:
         if height is None:

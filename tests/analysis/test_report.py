@@ -84,3 +84,11 @@ def test_what_is_no_analysis(case):
         analyze("weights", SWRN(16, 1, 2, **SMALL), speed=1)
     with pytest.raises(ValueError, match="4 labels"):
         analyze("ablation", case("rc").model, (np.zeros((3, 8, 8, 3)), [0, 1, 2, 3]))
+
+
+def test_a_figure_for_a_notebook(case):
+    found = analyze("similarity", case("swrn").model)
+    assert ElementTree.fromstring(found.picture("wiring")._repr_svg_()).tag.endswith("svg")
+    assert found.picture().draw == found.figures()[""]
+    with pytest.raises(ValueError, match="'wires'"):
+        found.picture("wires")
