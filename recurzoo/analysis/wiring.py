@@ -38,7 +38,8 @@ def wiring(model: ZooModel) -> Picture:
         ValueError: if no stage has more than one layer.
 
     Example:
-        >>> recurzoo.analysis.wiring.wiring(recurzoo.load("rc-4-w16")).save("wiring.svg")
+        >>> from recurzoo.analysis.wiring import wiring
+        >>> wiring(recurzoo.load("rc-4-w16")).save("wiring.svg")
     """
     graphs = [layer for layer in model.layers if isinstance(layer, StateGraph)]
     if graphs:
