@@ -62,6 +62,7 @@ autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
 autodoc_inherit_docstrings = False
 napoleon_google_docstring = True
+napoleon_attr_annotations = False
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = ["Input shape", "Output shape"]
