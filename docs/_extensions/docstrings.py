@@ -1,4 +1,4 @@
-"""What Sphinx reads of this package's code: docstrings that mark code as Markdown does, and the signatures of layers."""
+"""What Sphinx reads of the code: docstrings that mark code as Markdown does, and the signatures of layers."""
 
 from __future__ import annotations
 
