@@ -1,4 +1,4 @@
-// A table of results that can be searched by a word of a row, and sorted by a click on a heading.
+// A table of results that can be searched by words of a row, and sorted by a click on a heading.
 document.addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll(".results-box")) {
     const body = box.querySelector("tbody");
@@ -9,10 +9,12 @@ document.addEventListener("DOMContentLoaded", () => {
     });
     box.querySelectorAll("th").forEach((heading, column) => {
       let ascending = false;
+      const compare = (one, other) => {
+        const [a, b] = [one.cells[column], other.cells[column]];
+        return a.dataset.value ? a.dataset.value - b.dataset.value : a.textContent.localeCompare(b.textContent);
+      };
       heading.addEventListener("click", () => {
         ascending = !ascending;
-        const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
-        const compare = (one, other) => key(one).localeCompare(key(other), "en", { numeric: true });
         rows.sort((one, other) => (ascending ? compare(one, other) : compare(other, one)));
         body.append(...rows);
       });
