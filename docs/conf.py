@@ -24,8 +24,8 @@ extensions = [
     "notebook_downloads",
 ]
 exclude_patterns = ["_build", "demo"]
-# Dashes of options are no dashes of sentences.
-smartquotes = False
+# Dashes and ellipses; quotes stay as they are written.
+smartquotes_action = "De"
 
 html_theme = "furo"
 html_title = "recurzoo"

@@ -185,4 +185,6 @@ def parameter(option: Any) -> tuple[str, str, str]:
     """An argument or an option: its name, its default and its help."""
     name = ", ".join(option.opts) if option.param_type_name == "option" else (option.metavar or option.name).upper()
     default = "required" if option.required else "" if option.default in (None, False, ()) else f"`{option.default}`"
-    return name, default, " ".join((option.help or "").split()).replace("|", "\\|")
+    words = " ".join((option.help or "").split()).replace("|", "\\|")
+    # Else their dashes would become one of a sentence.
+    return name, default, re.sub(r"(?<!\S)(--[a-z-]+)", r"`\1`", words)
