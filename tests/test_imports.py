@@ -103,6 +103,11 @@ def test_backends_and_data_are_imported_where_they_are_used(module):
     assert not {name.split(".")[0] for name in imports(module, on_top=True)} & NEVER_ON_TOP
 
 
+@pytest.mark.parametrize("module", modules())
+def test_nothing_is_unpickled_and_no_hdf5_is_read(module):
+    assert not {name.split(".")[0] for name in imports(module)} & {"pickle", "marshal", "shelve", "joblib", "h5py"}
+
+
 @pytest.mark.parametrize("words", ["import recurzoo", "list", "--help"])
 def test_the_budget(words):
     statement = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -32,12 +33,43 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def write_figure(draw: Callable[[Any], None], path: Path, form: str) -> None:
+class Picture:
+    """A figure that a notebook shows, and that can be saved.
+
+    Args:
+        draw: what draws into a Matplotlib `Figure`; it may change the figure's size.
+    """
+
+    def __init__(self, draw: Callable[[Any], None]):
+        self.draw = draw
+
+    def save(self, path: str | Path) -> None:
+        """Write it.
+
+        Args:
+            path: of a `.png` or an `.svg`.
+
+        Raises:
+            ValueError: if the path ends in anything else.
+        """
+        path = Path(path)
+        if path.suffix not in FORMATS:
+            raise ValueError(f"A picture is saved as {' or '.join(FORMATS)}. Received: {path.name!r}")
+        write_figure(self.draw, path, path.suffix.removeprefix("."))
+
+    def _repr_svg_(self) -> str:
+        """What IPython shows."""
+        text = io.StringIO()
+        write_figure(self.draw, text, "svg")
+        return text.getvalue()
+
+
+def write_figure(draw: Callable[[Any], None], path: Path | IO[str], form: str) -> None:
     """Draw a figure and write it.
 
     Args:
         draw: what draws into a Matplotlib `Figure`; it may change the figure's size.
-        path: of the file.
+        path: of the file, or an open one.
         form: `"png"` or `"svg"`.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recurzoo.analysis.plots import FORMATS, write_figure
+from recurzoo.analysis.plots import FORMATS, Picture, write_figure
 from recurzoo.base.documents import format_csv, read_json, shorten
 from recurzoo.base.files import draft, write_text
 from recurzoo.base.records import Report
@@ -40,6 +40,20 @@ class Analysis(Report):
     def figures(self) -> dict[str, Callable[[Any], None]]:
         """What draws each figure into a Matplotlib `Figure`, by what its name ends with."""
         raise NotImplementedError
+
+    def picture(self, name: str = "") -> Picture:
+        """One of the figures, for a notebook.
+
+        Args:
+            name: what the names of its files end with, such as `"wiring"`; none for the main one.
+
+        Raises:
+            ValueError: if there is none of this name.
+        """
+        figures = self.figures()
+        if name not in figures:
+            raise ValueError(f"This analysis has the figures {', '.join(map(repr, figures))}. Received: {name!r}")
+        return Picture(figures[name])
 
     def findings(self) -> dict[str, float | None]:
         """A few numbers that say what it shows, by their names; None is not finite, or not there."""

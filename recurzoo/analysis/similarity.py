@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,9 +12,10 @@ import numpy as np
 from rich.console import RenderableType
 from rich.table import Table
 
-from recurzoo.analysis.plots import COLORS, matrix, panels
+from recurzoo.analysis.plots import matrix, panels
 from recurzoo.analysis.report import Analysis, Rows
 from recurzoo.analysis.subject import Subject, to_numpy
+from recurzoo.analysis.wiring import draw_loops
 from recurzoo.base.records import FrozenModel
 from recurzoo.sharing import Loop, SoftBank, find_loops
 from recurzoo.sharing.similarity import absolute_cosines
@@ -123,7 +123,7 @@ class Similarity(Analysis):
 
     def _draw_wiring(self, figure: Any) -> None:
         for axes, bank in zip(panels(figure, len(self.banks), 3, 1.5), self.banks, strict=True):
-            draw_wiring(axes, bank.index)
+            draw_loops(axes, bank.index)
             axes.set_title(f"{bank.name}: {len(bank.index)} layers, {max(bank.index) + 1} kernels")
 
     def __rich__(self) -> RenderableType:
@@ -189,50 +189,3 @@ def _epochs_shown(last: int, epochs: Sequence[int] | None) -> list[int]:
 def _rows(values: Any) -> Matrix:
     # Rounding may leave a layer more than equal to itself.
     return tuple(tuple(map(float, row)) for row in np.clip(to_numpy(values), 0, 1))
-
-
-def draw_wiring(axes: Any, index: Sequence[int]) -> None:
-    """Draw how layers follow each other once those of one kernel are one: kernels in a row, numbered by the layers that
-    use them, loops as arcs above, skips below; how often a way is taken, where it is more than once.
-
-    Args:
-        axes: Matplotlib axes.
-        index: for each layer its kernel.
-    """
-    from matplotlib.patches import Circle, FancyArrowPatch
-
-    count = max(index) + 1
-    radius = 0.28
-
-    def arrow(start: tuple[float, float], end: tuple[float, float], bend: float, color: str, times: int = 1) -> None:
-        style = f"arc3,rad={bend}"
-        axes.add_patch(
-            FancyArrowPatch(
-                start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=8, color=color, shrinkA=0, shrinkB=0
-            )
-        )
-        if times > 1:
-            height = (start[1] + end[1]) / 2 + abs(end[0] - start[0]) * abs(bend) / 2 * (1 if bend >= 0 else -1)
-            axes.text((start[0] + end[0]) / 2, height, f"{times}x", ha="center", va="bottom", color=color, fontsize=7)
-
-    for (before, after), times in Counter(pairwise(index)).items():
-        if after == before + 1:
-            arrow((before + radius, 0), (after - radius, 0), 0, COLORS[0], times)
-        elif after > before:
-            arrow((before, -radius), (after, -radius), 0.5, COLORS[2], times)
-        else:
-            # From right to left, or to itself.
-            side = radius / 2 if after == before else 0
-            bend = 2.0 if after == before else min(0.9, 0.4 + 0.4 / (before - after))
-            arrow((before + side, radius), (after - side, radius), bend, COLORS[1], times)
-    arrow((-0.9, 0), (index[0] - radius, 0), 0, COLORS[0])
-    arrow((index[-1] + radius, 0), (count - 0.1, 0), 0 if index[-1] == count - 1 else -0.35, COLORS[0])
-    for kernel in range(count):
-        axes.add_patch(Circle((kernel, 0), radius, facecolor="white", edgecolor="black", zorder=3))
-        axes.text(kernel, 0, str(kernel + 1), ha="center", va="center", zorder=4)
-        layers = ", ".join(str(slot + 1) for slot, used in enumerate(index) if used == kernel)
-        axes.text(kernel, -radius - 0.1, layers, ha="center", va="top", fontsize=6, zorder=4)
-    axes.set_xlim(-1, count)
-    axes.set_ylim(-1.2, 1.6)
-    axes.set_aspect("equal")
-    axes.set_axis_off()

@@ -80,6 +80,7 @@ class Report(FrozenModel):
         raise NotImplementedError
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=110, no_color=True)
+        # In a notebook Rich would show it beside what is printed, and leave nothing to print.
+        console = Console(file=io.StringIO(), width=110, no_color=True, force_jupyter=False)
         console.print(self, crop=False)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

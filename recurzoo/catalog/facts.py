@@ -68,8 +68,13 @@ class PublishedFacts(FrozenModel):
 
 
 class FamilyFacts(FrozenModel):
-    """A family's file, its recipes as `recurzoo.catalog.recipe` reads them."""
+    """A family's file, its recipes as `recurzoo.catalog.recipe` reads them.
 
+    Its `idea` is what its page begins with: the paper's, in five sentences.
+    """
+
+    title: str
+    idea: str
     default_tag: str
     paper: Paper
     architectures: dict[str, ArchitectureFacts]

@@ -19,18 +19,19 @@ Normalization = Words | tuple[int, ...]
 class StepNormalization(keras.layers.Layer):
     """Batch normalization for the steps of a recurrent stage, with a choice of what the steps share.
 
-    | `sharing`         | statistics | scale and shift | used by                                          |
-    |-------------------|------------|-----------------|--------------------------------------------------|
-    | `"independent"`   | per step   | per step        | plain nets, RC-n, unshared BN of paper 5         |
-    | `"shared_affine"` | per step   | one for all     | FRNN's time-specific BN (table 1, ImageNet)      |
-    | `"no_affine"`     | per step   | none            | FRNN's other CIFAR runs                          |
-    | `"shared"`        | one        | one for all     | naive recurrence                                 |
-    | `"none"`          | none       | none            | RC-n without BN: the identity                    |
-    | an index          | by index   | by index        | paper 5's shared blocks, shared naively          |
+    What steps share is one of the words
+
+    - `"independent"`: nothing. Plain networks, RC-n, unshared batch norm (UBN).
+    - `"shared_affine"`: scale and shift. FRNN's time-specific batch norm (table 1, ImageNet).
+    - `"no_affine"`: statistics are each step's own, and there is no scale and shift. FRNN's other CIFAR runs.
+    - `"shared"`: statistics, scale and shift. Naive recurrence.
+    - `"none"`: there is no normalization; the layer is the identity. RC-n without batch norm.
+
+    or an index, for networks some of whose steps share all of it: blocks that are shared naively.
 
     Args:
         steps: int, how many steps there are.
-        sharing: what the steps share, one of the table's words; or for each step the number of its statistics, scale
+        sharing: what the steps share, one of these words; or for each step the number of its statistics, scale
             and shift (`(0, 1, 2, 2)`: all from the third step on have the same).
         momentum: float, of the moving averages.
         epsilon: float, added to the variance.
@@ -47,7 +48,7 @@ class StepNormalization(keras.layers.Layer):
         Same as the input.
 
     Raises:
-        ValueError: if `sharing` is neither one of the table's words nor an index that fits the steps.
+        ValueError: if `sharing` is neither one of the words nor an index that fits the steps.
     """
 
     def __init__(

@@ -103,7 +103,7 @@ def materialize(model: keras.Model) -> keras.Model:
 
 
 def consolidate(model: keras.Model, data: tuple[Any, Any] | None = None, batch_size: int = 250) -> keras.Model:
-    """Replace relaxed banks by their mean kernels; biases and normalizations stay per step (paper 1).
+    """Replace relaxed banks by their mean kernels; biases and normalizations stay per step.
 
     Args:
         model: as for `fold`.

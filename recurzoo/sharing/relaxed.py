@@ -15,7 +15,7 @@ from recurzoo.sharing.similarity import absolute_cosines
 
 @value
 class RelaxedSharing(Sharing):
-    """Every slot has its own kernel; the penalty `pull * sum_i |v_i - mean(v)|^2` draws them together (paper 1).
+    """Every slot has its own kernel; the penalty `pull * sum_i |v_i - mean(v)|^2` draws them together.
 
     Args:
         pull: float, the penalty's strength at the start of training. A callback may raise the bank's `pull` as it goes.

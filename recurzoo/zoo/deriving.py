@@ -159,7 +159,8 @@ def soften(model: keras.Model | str | Path, *args: Any, **kwargs: Any) -> keras.
     Args:
         model: a Keras model, left as it is, or what `recurzoo.zoo.opening.open_model` takes: a name of the zoo or of
             `keras.applications`, a folder, a `.keras` file.
-        *args, **kwargs: `templates`, `budget`, `exclude`, `method` and `seed`, see `recurzoo.rewriting.soften`.
+        **kwargs: `templates`, `budget`, `exclude`, `method` and `seed`, see `recurzoo.rewriting.soften`; in this order
+            without their names, too.
 
     Returns:
         A new, uncompiled model with a `soften_report`.
@@ -180,7 +181,8 @@ def plan_softening(model: keras.Model | str | Path, *args: Any, **kwargs: Any) -
     """Say what `soften` would do with these arguments, and how near the kernels would come, and do nothing.
 
     Args:
-        model, *args, **kwargs: as `soften` takes them; without `templates` and `budget` the groups alone are reported.
+        model: as `soften` takes it.
+        **kwargs: as `soften` takes them; without `templates` and `budget` the groups alone are reported.
 
     Returns:
         A `SofteningReport`.

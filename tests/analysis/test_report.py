@@ -12,7 +12,6 @@ from PIL import Image
 
 from recurzoo.analysis.analyze import KINDS, analyze
 from recurzoo.analysis.report import write_analysis
-from recurzoo.analysis.similarity import draw_wiring
 from recurzoo.models import SWRN, RelaxedResNet
 from tests.support.networks import SMALL
 
@@ -87,16 +86,9 @@ def test_what_is_no_analysis(case):
         analyze("ablation", case("rc").model, (np.zeros((3, 8, 8, 3)), [0, 1, 2, 3]))
 
 
-def test_a_wiring_has_a_loop_for_each_way_back():
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Circle, FancyArrowPatch
-
-    axes = Figure().subplots()
-    draw_wiring(axes, (0, 1, 0, 1, 2, 2))
-    arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
-    assert len([patch for patch in axes.patches if isinstance(patch, Circle)]) == 3
-    # In and out, 1 to 2 (twice), back to 1, on to 3, and 3 again.
-    assert len(arrows) == 6
-    texts = [text.get_text() for text in axes.texts]
-    assert [text for text in texts if text.endswith("x")] == ["2x"]
-    assert {"1, 3", "2, 4", "5, 6"} <= set(texts)
+def test_a_figure_for_a_notebook(case):
+    found = analyze("similarity", case("swrn").model)
+    assert ElementTree.fromstring(found.picture("wiring")._repr_svg_()).tag.endswith("svg")
+    assert found.picture().draw == found.figures()[""]
+    with pytest.raises(ValueError, match="'wires'"):
+        found.picture("wires")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -100,6 +101,12 @@ def test_data_sets():
     assert [255 * value for value in cifar100.std] == pytest.approx([68.2, 65.4, 70.4])
     assert catalog.dataset_facts("imagenet").classes == 1000
     assert catalog.dataset_facts("mine") is None
+
+
+def test_a_family_tells_its_idea_in_five_sentences():
+    for family in catalog.families().values():
+        assert len(re.findall(r"\.(?=\s|$)", family.idea)) == 5
+        assert family.title
 
 
 def test_default_tags():

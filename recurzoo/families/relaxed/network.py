@@ -36,7 +36,7 @@ class RelaxedResNet(ZooModel):
         num_classes: int.
         input_shape: `(height, width, channels)`.
         **kwargs: see `ZooModel`. The paper's per feature normalization is read as one mean and one standard deviation
-            a colour channel.
+            a color channel.
 
     Raises:
         ValueError: if no such network exists.
