@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recurzoo.base.documents import shorten
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record
 from recurzoo.exporting.exporter import CALIBRATION, export
 from recurzoo.exporting.formats import FORMATS, get_format
+from recurzoo.exporting.inference import OUTPUT, by_name
 from recurzoo.exporting.runtime import Runtime
 from recurzoo.sharing import SoftBank
 from recurzoo.tasks.task import open_task
@@ -31,12 +33,21 @@ class FileModel:
 
     Args:
         runtime: a `Runtime`.
+
+    Raises:
+        ValueError: if the file has several outputs.
     """
 
     def __init__(self, runtime: Runtime):
+        output = by_name(runtime.run(runtime.random_images(1)))
+        if list(output) != [OUTPUT]:
+            raise ValueError(
+                f"A file is measured by its one output. Received: one with {shorten(list(output))}; export it without "
+                "--steps"
+            )
         self.runtime = runtime
         self.input_shape = (None, *runtime.image_shape)
-        self.output_shape = (None, *runtime.run(runtime.random_images(1)).shape[1:])
+        self.output_shape = (None, *output[OUTPUT].shape[1:])
         channels = runtime.image_shape[-1] or 0
         # Normalization is in the file.
         self.architecture = {"mean": (0.0,) * channels, "std": (1.0,) * channels}

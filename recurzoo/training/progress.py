@@ -110,7 +110,8 @@ def load_state(path: Path, variables: list[Any], recipe: dict[str, Any]) -> Prog
                 changed = sorted(key for key in recipe | progress.recipe if recipe.get(key) != progress.recipe.get(key))
                 raise ValueError(
                     f"A run resumes with the recipe it began with. Received: another {', '.join(changed)[:200]} than "
-                    f"in {path}; leave --resume out and give another folder to start anew"
+                    f"in {path}; start anew in another folder, without --resume, from the weights of a finished run by "
+                    "--set init=CHECKPOINT"
                 )
             keyed = {_key(number, variable): variable for number, variable in enumerate(variables)}
             remembered = [key for key in file.keys() if key.startswith(SHARING)]  # noqa: SIM118

@@ -48,6 +48,9 @@ def test_what_is_no_such_file(tmp_path):
     for path in (tmp_path / "x.txt", tmp_path / "none.onnx"):
         with pytest.raises(ValueError, match=path.name):
             evaluate_file(path, "digits")
+    recurzoo.export(recurzoo.with_readouts(recurzoo.load("rc-4-w16")), tmp_path / "steps.onnx")
+    with pytest.raises(ValueError, match="cell_2"):
+        evaluate_file(tmp_path / "steps.onnx", "digits")
 
 
 def test_int8_of_a_checkpoint_on_other_classes_is_refused():
