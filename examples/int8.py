@@ -57,7 +57,7 @@ def main(data: str, limit: int | None) -> None:
         model, record = model_and_record(name)
         task = open_task(data, model, record, train=True, limit=limit)
         test = task.test
-        images = task.sample(None)[:CALIBRATION]
+        images = task.sample(None, CALIBRATION)
         title, network, unrolled = name, model, model
         if name.startswith("swrn"):
             # The others are given its own kernels: of a folded one's scaled kernels TensorFlow's optimizer aborts.

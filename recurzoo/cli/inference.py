@@ -34,7 +34,7 @@ def evaluate_(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
     json: Json = False,
 ) -> Report:
-    """Measure a checkpoint, or an exported file, on a data set's test examples."""
+    """Measure a checkpoint or an exported file on test examples."""
     from recurzoo.exporting.evaluating import evaluate_file, is_file
     from recurzoo.zoo.evaluating import evaluate
 

@@ -119,5 +119,5 @@ def measure_int8(name: str | Path, data: str, limit: int | None = None) -> tuple
         reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
-        size = export(network, path, "litert", int8=task.sample(None)[:CALIBRATION]).bytes
+        size = export(network, path, "litert", int8=task.sample(None, CALIBRATION)).bytes
         return size, task.score(FORMATS["litert"].load(path).run_all(task.test.images), task.test.labels)

@@ -167,7 +167,7 @@ def _calibration_images(int8: Any, task: Task | None, model: keras.Model) -> np.
                 "Int8 is calibrated on images, or on a data set's. Received: int8=True without data; give "
                 "int8=images, or data=..."
             )
-        int8 = task.sample(None)[:CALIBRATION]
+        int8 = task.sample(None, CALIBRATION)
     return check_images(int8, model.inputs[0].shape[1:])
 
 

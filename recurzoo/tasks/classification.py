@@ -109,10 +109,10 @@ class Classification:
         part = test if len(chosen) == len(test) else Split(test.images[chosen], test.labels[chosen])
         return {f"test_{name}": value for name, value in self._measure(model, part).items()}
 
-    def sample(self, recipe: Recipe | None) -> np.ndarray:
+    def sample(self, recipe: Recipe | None, count: int = 10_000) -> np.ndarray:
         augmentation = Augmentation() if recipe is None else recipe.augmentation
         fill = [255 * mean for mean in self.model_arguments["mean"]]
-        return sample_as_trained(self.images.train.images, augmentation, fill)
+        return sample_as_trained(self.images.train.images, augmentation, fill, count)
 
     def scores(self, model: keras.Model) -> tuple[Score, ...]:
         test = self.images.test

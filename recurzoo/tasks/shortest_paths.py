@@ -100,8 +100,8 @@ class ShortestPaths:
         phase = epoch // self.epochs_per_phase + 1
         return {"phase": phase, **{f"test_{name}": value for name, value in self._measure(model, phase).items()}}
 
-    def sample(self, recipe: Recipe | None) -> np.ndarray:
-        return self._phase(self.curriculum.phases).images[:]
+    def sample(self, recipe: Recipe | None, count: int = 10_000) -> np.ndarray:
+        return self._phase(self.curriculum.phases).images[:count]
 
     def scores(self, model: keras.Model) -> tuple[Score, ...]:
         return tuple(

@@ -54,8 +54,8 @@ class Task(Protocol):
         """What the log shows of a network after an epoch, measured on so many test examples."""
         ...
 
-    def sample(self, recipe: Recipe | None) -> np.ndarray:
-        """Training images as a recipe's run saw them last, to measure normalizations' statistics on."""
+    def sample(self, recipe: Recipe | None, count: int = 10_000) -> np.ndarray:
+        """At most so many training images as a recipe's run saw them last, to measure normalizations' statistics on."""
         ...
 
     def scores(self, model: keras.Model) -> tuple[Score, ...]:
