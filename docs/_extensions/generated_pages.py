@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sphinx.application import Sphinx
 from typer.main import get_command
 
 import recurzoo
+from recurzoo.base.documents import markdown_templates
 from recurzoo.catalog import catalog
 from recurzoo.catalog.experiments import experiments
 from recurzoo.catalog.facts import FamilyFacts, FigureTable
@@ -31,13 +31,7 @@ from recurzoo.zoo.finding import find_checkpoints
 
 DOCS = Path(__file__).parent.parent
 FOLDER = DOCS / "zoo"
-TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+TEMPLATES = markdown_templates(Path(__file__).parent)
 # Of a recipe's name, the last word: what it is for.
 SCHEDULES = {
     "paper": "the paper's",
@@ -133,7 +127,7 @@ def paper_table(table: FigureTable, family: FamilyFacts, rows: list[ResultRow]) 
         any_of_ours = any_of_ours or bool(found)
     return {
         "title": table.table[0].upper() + table.table[1:],
-        "training": table.training + (f", mean of {table.runs} runs" if table.runs else ""),
+        "training": table.training_in_words,
         "datasets": list(map(title_of, datasets)),
         "lines": lines if any_of_ours else [line[:-1] for line in lines],
         "ours": any_of_ours,

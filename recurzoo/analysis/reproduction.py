@@ -15,7 +15,7 @@ from rich.table import Table
 from recurzoo.analysis.analyze import analyze, measure_of
 from recurzoo.analysis.report import Analysis
 from recurzoo.analysis.subject import digest_of_weights
-from recurzoo.base.documents import read_json
+from recurzoo.base.documents import markdown_templates, read_json
 from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.base.files import write_text
@@ -123,16 +123,10 @@ class Reproduction(Report):
 
     def page(self) -> str:
         """The outcome as a page of Markdown."""
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        environment = Environment(
-            loader=PackageLoader("recurzoo.analysis", "."),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-        )
-        return environment.get_template("reproduction.md.jinja").render(
-            outcome=self, show=_show, name=lambda side: side if isinstance(side, str) else _show(side)
+        return (
+            markdown_templates(Path(__file__).parent)
+            .get_template("reproduction.md.jinja")
+            .render(outcome=self, show=_show, name=lambda side: side if isinstance(side, str) else _show(side))
         )
 
     def __rich__(self) -> RenderableType:

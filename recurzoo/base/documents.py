@@ -1,4 +1,6 @@
-"""JSON and TOML from anywhere: bounded before they are parsed, and whatever is wrong is a ValueError; CSV to write."""
+"""JSON and TOML from anywhere: bounded before they are parsed, and whatever is wrong is a ValueError; CSV and Markdown
+to write.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,12 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recurzoo.base.files import open_regular
+
+if TYPE_CHECKING:
+    import jinja2
 
 # Many times what any document here needs: bytes, values in all, values in one object, nesting, and whole numbers.
 LARGEST = 4_000_000
@@ -54,6 +59,25 @@ def parse_json(text: str | bytes) -> Any:
 def parse_toml(text: str | bytes) -> dict[str, Any]:
     """Read TOML text; as `read_json`, but TOML has infinities and NaN."""
     return _parse(text, _parse_shallow_toml)
+
+
+def markdown_templates(folder: Path, **options: Any) -> jinja2.Environment:
+    """The templates of Markdown in a folder, whose tags leave no trace and whose names must all be known.
+
+    Args:
+        folder: where they lie.
+        **options: further ones of Jinja's `Environment`.
+    """
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
+    )
 
 
 def format_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.base.records import Report
 from recurzoo.benchmarking.report import Median, median_interval
-from recurzoo.benchmarking.run import step_of, take_turns
+from recurzoo.benchmarking.run import check_counts, step_of, take_turns
 from recurzoo.catalog.settings import Augmentation
 from recurzoo.data.sets import StoredImages, load_data
 from recurzoo.data.stream import StreamedImages
@@ -80,11 +80,11 @@ def benchmark_input(
     Example:
         >>> print(recurzoo.benchmark_input("swrn-50-2"))
     """
-    if batch < 1 or pairs < 1:
-        raise ValueError(f"A benchmark needs an image and a pair at least. Received: batch={batch}, pairs={pairs}")
+    check_counts(batch, pairs)
     name, size, step = step_of(model, batch)
     if data is None:
-        images, source = StoredImages([_photo(number) for number in range(MADE)], size), f"JPEG files of {PHOTO} pixels"
+        images = StoredImages([_photo(number) for number in range(MADE)], size)
+        source = f"JPEG files of {PHOTO[1]} x {PHOTO[0]} pixels"
     else:
         found = load_data(data, size, stored=True)
         images, source = found.train.images, found.source  # type: ignore[assignment]

@@ -15,8 +15,7 @@ from recurzoo.base.environment import describe_hardware, describe_versions
 from recurzoo.benchmarking.report import BenchmarkReport, Comparison, median_interval
 from recurzoo.layers.operations import macs
 from recurzoo.models import ZooModel
-from recurzoo.rewriting import materialize
-from recurzoo.sharing import SoftBank
+from recurzoo.rewriting.fold import has_soft_banks, materialize
 
 # A backward pass costs two forward passes.
 FORWARD_PASSES = {"train": 3, "predict": 1, "predict materialized": 1}
@@ -56,8 +55,7 @@ def benchmark(
     Example:
         >>> print(recurzoo.benchmark("swrn-28-4-2", against="wrn-28-4", batch=32))
     """
-    if batch < 1 or pairs < 1:
-        raise ValueError(f"A benchmark needs an image and a pair at least. Received: batch={batch}, pairs={pairs}")
+    check_counts(batch, pairs)
     networks = [_fresh(network) for network in (model, against) if network is not None]
     operations = [macs(network) for network in networks]
     peak = _matmul(matmul_size, networks[0].compute_dtype)
@@ -82,6 +80,16 @@ def benchmark(
         versions=describe_versions(),
         comparisons=tuple(comparisons),
     )
+
+
+def check_counts(batch: int, pairs: int) -> None:
+    """Refuse to time nothing.
+
+    Raises:
+        ValueError: if there is no image, or no pair.
+    """
+    if batch < 1 or pairs < 1:
+        raise ValueError(f"A benchmark needs an image and a pair at least. Received: batch={batch}, pairs={pairs}")
 
 
 def compare(
@@ -135,8 +143,7 @@ def _fresh(network: str | ZooModel) -> ZooModel:
 
 def _call(task: str, network: ZooModel, images: int) -> Callable[[], Any]:
     """What to time; returns when the device has finished."""
-    soft = any(isinstance(bank, SoftBank) for stage in network.stages for bank in stage.banks)
-    if task == "predict materialized" and soft:
+    if task == "predict materialized" and has_soft_banks(network):
         network = materialize(network)
     network.compile(
         # The rate is so small that the weights stay in the range where arithmetic is fast.

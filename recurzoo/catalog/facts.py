@@ -36,19 +36,32 @@ class ArchitectureFacts(FrozenModel):
     default_tag: str | None = None
 
 
-class FigureTable(FrozenModel):
+class Training(FrozenModel):
+    """How networks were trained whose errors a paper reports.
+
+    Args:
+        training: str, what was special about it.
+        runs: int, how many runs an error is the mean of; None where the paper does not say.
+    """
+
+    training: str
+    runs: int | None = None
+
+    @property
+    def training_in_words(self) -> str:
+        """How the networks were trained, and how many runs an error is the mean of, where the paper says it."""
+        return self.training + (f", mean of {self.runs} runs" if self.runs else "")
+
+
+class FigureTable(Training):
     """Test errors that a paper reports, in percent.
 
     Args:
         table: str, where in the paper.
-        training: str, what was special about it.
-        runs: int, how many runs an error is the mean of; None where the paper does not say.
         errors: one dict an architecture: its name under `"architecture"`, then data sets and errors.
     """
 
     table: str
-    training: str
-    runs: int | None = None
     errors: tuple[dict[str, str | float], ...]
 
     @model_validator(mode="after")
@@ -101,15 +114,8 @@ class DatasetFacts(FrozenModel):
     tfds_name: str | None = None
 
 
-class Figure(FrozenModel):
+class Figure(Training):
     """Test errors that a paper reports for one architecture: percent by data set."""
 
     source: str
-    training: str
-    runs: int | None
     errors: dict[str, float]
-
-    @property
-    def training_in_words(self) -> str:
-        """How the networks were trained, and how many runs an error is the mean of, where the paper says it."""
-        return self.training + (f", mean of {self.runs} runs" if self.runs else "")

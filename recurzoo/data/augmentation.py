@@ -80,6 +80,9 @@ class Augmenter(keras.layers.Layer):
         None for that of the images.
     """
 
+    # Why images could not be read, which engines and backends wrap in errors of their own.
+    error: ValueError | None = None
+
     def __init__(
         self,
         shape: tuple[int, ...],

@@ -40,8 +40,6 @@ class StreamedImages(Augmenter):
     def hold(self, images: Any) -> None:
         """Stream other images from now on."""
         self.images = images
-        # Why the last stream broke off, which engines and backends wrap in errors of their own.
-        self.error: ValueError | None = None
 
     def stream(
         self,

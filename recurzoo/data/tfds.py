@@ -46,8 +46,6 @@ class _Parsed(Sequence[dict[str, Any]]):
         return len(self.records)
 
     def __getitem__(self, place: int) -> dict[str, Any]:  # type: ignore[override]
-        if place >= len(self):
-            raise IndexError(place)
         return self.parse(self.records[place])
 
 

@@ -16,16 +16,16 @@ from recurzoo.exporting.exporter import CALIBRATION, export
 from recurzoo.exporting.formats import FORMATS, get_format
 from recurzoo.exporting.inference import OUTPUT, by_name
 from recurzoo.exporting.runtime import Runtime
-from recurzoo.sharing import SoftBank
+from recurzoo.rewriting import fold, reestimate_batch_norm
+from recurzoo.rewriting.fold import has_soft_banks
 from recurzoo.tasks.task import open_task
 from recurzoo.zoo.evaluating import Evaluation, model_and_record
 
 if TYPE_CHECKING:
     import keras
 
-# From which similarity soft sharing is folded before its kernels are written, and on how many images its
-# normalizations are then measured anew.
-FOLDED, REESTIMATED = 0.9, 5000
+# On how many images the normalizations of a folded network are measured anew.
+REESTIMATED = 5000
 
 
 class FileModel:
@@ -109,13 +109,11 @@ def measure_int8(name: str | Path, data: str, limit: int | None = None) -> tuple
         ValueError: if the data are not there, or not what the checkpoint takes.
         ImportError: if the modules for export are not installed.
     """
-    from recurzoo.rewriting import fold, reestimate_batch_norm
-
     model, record = model_and_record(name)
     task = open_task(data, model, record, train=True, limit=limit)
     network: keras.Model = model
-    if any(isinstance(bank, SoftBank) for stage in model.stages for bank in stage.banks):
-        network = fold(model, FOLDED)
+    if has_soft_banks(model):
+        network = fold(model)
         reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")

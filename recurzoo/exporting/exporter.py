@@ -19,7 +19,7 @@ from recurzoo.exporting.int8 import check_images, is_pixels
 from recurzoo.exporting.report import ExportReport, Measurement
 from recurzoo.exporting.runtime import Runtime
 from recurzoo.layers.tree import all_layers
-from recurzoo.sharing import SoftBank
+from recurzoo.rewriting.fold import has_soft_banks
 from recurzoo.tasks.evaluation import predict
 from recurzoo.tasks.task import Task, open_task
 from recurzoo.zoo.evaluating import model_and_record
@@ -116,8 +116,7 @@ def export(
     images = _calibration_images(int8, task, model) if quantized else None
     _check_input_dtype(input_dtype, format, images)
     # Int8 is of the kernels themselves, not of what they are mixed from.
-    mixed = any(isinstance(layer, SoftBank) for layer in all_layers(model))
-    written = _materialized(model) if materialize or (quantized and mixed) else model
+    written = _materialized(model) if materialize or (quantized and has_soft_banks(model)) else model
     read = variables_read(written, inference_function(written))
     parameters = sum(math.prod(variable.shape) for variable in read)
     limit_bytes = _limit(read, quantized) + chosen.overhead

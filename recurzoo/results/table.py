@@ -100,7 +100,8 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
     Raises:
         FileNotFoundError: if there is no clone, as in an installed package.
         ImportError: if the modules for export or plots are not installed.
-        ValueError: if a checkpoint does not load, or README.md has no place for the table. Nothing is written then.
+        ValueError: if a checkpoint does not load, README.md has no place for the table, or the data fit no checkpoint.
+            Nothing is written then.
     """
     from recurzoo.zoo.loading import load
 
@@ -118,7 +119,7 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
     draw(rows)
     shipped = [row for row in rows if row.bytes is not None]
     before = _last_written(weights / RESULTS)
-    measured = {}
+    measured, fitting = {}, False
     for number, row in enumerate(shipped, start=1):
         report(f"{number}/{len(shipped)} measuring {row.name}")
         folder, last = weights / row.name, before.get(row.name)
@@ -128,6 +129,9 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
         elif last is not None and last.sha256 == row.sha256:
             found = found.replace(int8_bytes=last.int8_bytes, int8_value=last.int8_value)
         measured[row.name] = found
+        fitting = fitting or int8 is not None
+    if data is not None and not fitting:
+        raise ValueError(f"The data fit none of the checkpoints; nothing was written. Received: data={data!r}")
     rows = [row.with_measured(measured.get(row.name, Measured())) for row in rows]
     texts = {weights / RESULTS: format_csv(rows), clone / PICTURE: draw(rows), readme: replace_table(text, rows)}
     for path, content in texts.items():
@@ -198,12 +202,10 @@ def measure(model: ZooModel, exports: bool = True) -> Measured:
 
 def _folded_onnx_bytes(model: ZooModel) -> int:
     from recurzoo.exporting import export
-    from recurzoo.rewriting import fold
-    from recurzoo.sharing import SoftBank
+    from recurzoo.rewriting.fold import fold, has_soft_banks
 
-    soft = any(isinstance(bank, SoftBank) for stage in model.stages for bank in stage.banks)
     with tempfile.TemporaryDirectory() as folder:
-        return export(fold(model) if soft else model, Path(folder, "model.onnx"), "onnx").bytes
+        return export(fold(model) if has_soft_banks(model) else model, Path(folder, "model.onnx"), "onnx").bytes
 
 
 def format_csv(rows: Iterable[ResultRow]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from recurzoo.families.counting import count_parameters
+from recurzoo.layers.tree import all_layers
 from recurzoo.rewriting.banks import Plan, banked_layers, replace_banks
 from recurzoo.rewriting.batch_norm import reestimate_batch_norm
 from recurzoo.rewriting.outputs import check_outputs
@@ -71,6 +72,11 @@ def fold(
     return _report(
         "fold", model, folded, plan, threshold, statistics_reestimated=train_images is not None, **accuracies
     )
+
+
+def has_soft_banks(model: keras.Model) -> bool:
+    """Whether some of a model's kernels are mixed of templates, so that there is something to materialize."""
+    return any(isinstance(layer, SoftBank) for layer in all_layers(model))
 
 
 def materialize(model: keras.Model) -> keras.Model:

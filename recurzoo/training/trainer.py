@@ -173,9 +173,10 @@ def train_epoch(
                 verbose=0,
                 callbacks=list(callbacks),
             ).history
-        except Exception as error:
-            unread = images.error if isinstance(images, StreamedImages) else None
-            raise error if unread is None else unread from None
+        except Exception:
+            if images.error is None:
+                raise
+            raise images.error from None
     return {name: values[0] for name, values in history.items()}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurzoo.base.documents import printable
+from recurzoo.base.documents import markdown_templates, printable
 from recurzoo.base.errors import UnknownNameError
 from recurzoo.catalog import catalog
 from recurzoo.catalog.facts import Paper
@@ -59,7 +59,6 @@ def write_card(record: Record, repository: str | None = None) -> str:
     Raises:
         UnknownNameError: if the record's architecture is not the zoo's; a ValueError.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     family = catalog.families()[catalog.architecture(record.architecture).family]
@@ -68,15 +67,8 @@ def write_card(record: Record, repository: str | None = None) -> str:
     by_name = repository is None or (published is not None and published.repo == repository)
     address = _quote(f"hf://{repository}")
     pinned = f"{_quote(f'hf://{repository}@REVISION')} for a branch, a tag or a commit"
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        finalize=_escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("card.md.jinja").render(
+    templates = markdown_templates(Path(__file__).parent, finalize=_escape)
+    return templates.get_template("card.md.jinja").render(
         record=record,
         task=words_of(record),
         front_matter=Markup(_front_matter(record)),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from recurzoo.benchmarking import BenchmarkReport, benchmark, median_interval
+from recurzoo.benchmarking import BenchmarkReport, benchmark, benchmark_input, median_interval
 from recurzoo.benchmarking.run import compare, take_turns
 from recurzoo.cli.main import main
 from recurzoo.models import SWRN
@@ -54,6 +54,17 @@ def test_an_exceeded_bound_is_a_failure(slower, status, word, monkeypatch, capsy
     monkeypatch.setattr("recurzoo.benchmarking.benchmark", lambda *words, bound: report)
     assert main(["benchmark", "a", "--against", "b", "--bound", "1.05"]) == status
     assert f"1.05 {word}" in capsys.readouterr().out
+
+
+def test_decoding_is_timed_against_a_step():
+    model = SWRN(16, 1, 1, input_shape=(8, 8, 3), name="shared")
+    report = benchmark_input(model, batch=2, pairs=2, min_seconds=0.001)
+    assert (report.model, report.batch, report.pairs) == ("shared", 2, 2)
+    assert "500 x 375" in report.data
+    assert report.ratio.low <= report.ratio.median <= report.ratio.high
+    assert min(report.decoded_per_second, report.trained_per_second) > 0
+    with pytest.raises(ValueError, match="batch=0"):
+        benchmark_input(model, batch=0)
 
 
 def test_a_benchmark_of_three_pairs():

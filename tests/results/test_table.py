@@ -191,6 +191,17 @@ def test_nothing_is_written_when_something_is_missing(clone, monkeypatch, module
     assert not (clone / "docs").exists()
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("data", ["digits", "no/such/folder"])
+def test_data_that_fit_no_checkpoint_are_refused_and_nothing_is_written(clone, monkeypatch, data):
+    monkeypatch.setattr("recurzoo.results.table.measure", lambda model: SIZES)
+    readme = (clone / "README.md").read_text()
+    with pytest.raises(ValueError, match=data):
+        write_results(clone, data)
+    assert (clone / "README.md").read_text() == readme
+    assert not (clone / "weights" / "results.csv").exists()
+
+
 def test_where_there_is_no_place_for_the_table_nothing_is_written(clone):
     (clone / "README.md").write_text("# Zoo\n")
     with pytest.raises(ValueError, match="marks where its table"):
