@@ -1,6 +1,7 @@
 """recurzoo: a Keras model zoo of recurrent and weight-shared vision models, with pretrained weights.
 
-The public names are imported when they are used; `import recurzoo` alone loads no backend.
+The public names are imported when they are used; `import recurzoo` alone loads no backend. Keras knows the zoo's
+classes once both are imported.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+from recurzoo.base.environment import import_after
 
 if TYPE_CHECKING:
     from recurzoo import layers, models, sharing
@@ -136,3 +139,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+# So that `keras.saving.load_model` opens what `model.save` wrote.
+import_after("keras", "recurzoo.models")

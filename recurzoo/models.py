@@ -1,4 +1,6 @@
-"""The families, a paper each. Importing this module registers their classes with Keras."""
+"""The families, a paper each. Importing this module registers their classes with Keras; `recurzoo` does when it can."""
+
+import keras
 
 from recurzoo.families.base import ZooModel
 from recurzoo.families.frnn.network import FRNN
@@ -21,3 +23,6 @@ __all__ = [
     "Softened",
     "ZooModel",
 ]
+
+# Keras' older HDF5 files (`model.save("net.h5")`) name a model's class without its package.
+keras.saving.get_custom_objects().update({kind.__name__: kind for kind in ZooModel.__subclasses__()})

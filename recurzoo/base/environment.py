@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 PACKAGES = ("recurzoo", "keras", "tensorflow", "jax", "torch", "numpy")
@@ -21,13 +22,51 @@ def import_quietly(package: str) -> None:
 
     TensorFlow greets every process with a page about what the machine lacks, which no setting turns off.
     """
-    if package not in sys.modules and not any(isinstance(finder, _Quiet) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Quiet(package))
+
+    def quietly(run: Callable[[], None]) -> None:
+        # Not only Python's own: the libraries write past it.
+        kept = os.dup(2)
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        try:
+            run()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+    _Watch.over(package, quietly)
 
 
-class _Quiet(MetaPathFinder):
-    def __init__(self, package: str):
-        self.package = package
+def import_after(package: str, module: str) -> None:
+    """Import a module of ours as soon as a package is imported by others; at once, if it is already.
+
+    Where the module's own package imports the other one, the module is left to it: half of it is not there yet.
+    """
+
+    def then_ours(run: Callable[[], None]) -> None:
+        run()
+        ours = f"{module.partition('.')[0]}."
+        specs = [found.__spec__ for name, found in [*sys.modules.items()] if name.startswith(ours)]
+        if not any(getattr(spec, "_initializing", False) for spec in specs):
+            importlib.import_module(module)
+
+    if package in sys.modules:
+        importlib.import_module(module)
+    else:
+        _Watch.over(package, then_ours)
+
+
+class _Watch(MetaPathFinder):
+    """Has a package's code run by a function, when it is imported for the first time."""
+
+    def __init__(self, package: str, around: Callable[[Callable[[], None]], None]):
+        self.package, self.around = package, around
+
+    @classmethod
+    def over(cls, package: str, around: Callable[[Callable[[], None]], None]) -> None:
+        watched = any(isinstance(finder, cls) and finder.package == package for finder in sys.meta_path)
+        if package not in sys.modules and not watched:
+            sys.meta_path.insert(0, cls(package, around))
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if name != self.package:
@@ -36,19 +75,7 @@ class _Quiet(MetaPathFinder):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
-
-            def run_quietly(module: ModuleType) -> None:
-                # Not only Python's own: the libraries write past it.
-                kept = os.dup(2)
-                with open(os.devnull, "w", encoding="utf-8") as nowhere:
-                    os.dup2(nowhere.fileno(), 2)
-                try:
-                    run(module)
-                finally:
-                    os.dup2(kept, 2)
-                    os.close(kept)
-
-            spec.loader.exec_module = run_quietly  # type: ignore[method-assign]
+            spec.loader.exec_module = lambda module: self.around(lambda: run(module))  # type: ignore[method-assign]
         return spec
 
 

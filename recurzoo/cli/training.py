@@ -36,4 +36,8 @@ def train_(
     from recurzoo.training.run import train
 
     with ProgressBar(settings.epochs) as bar:
-        return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback], strategy=strategy)
+        try:
+            return train(settings, data, out, resume, report=bar.show, callbacks=[bar.callback], strategy=strategy)
+        except KeyboardInterrupt:
+            # Typer would tell it without a word of what to do.
+            raise InterruptedError(f"Interrupted; the run in {str(out)!r} goes on with --resume") from None

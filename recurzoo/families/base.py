@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from recurzoo.base.documents import one_line, shorten
 from recurzoo.families.arguments import read_arguments
@@ -26,6 +28,9 @@ from recurzoo.layers.settings import (
 from recurzoo.layers.shared import SharedLayer
 from recurzoo.layers.state_graph import stages_of
 from recurzoo.sharing import Initializer, Sharing, kernel_initializer
+
+# Of an array of images, so many are looked at.
+SEEN = 64
 
 
 class ZooModel(Owner, keras.Model):
@@ -87,8 +92,8 @@ class ZooModel(Owner, keras.Model):
         images = keras.Input(tuple(input_shape), name="images")
         if images.shape[-1] != len(scale):
             raise ValueError(
-                f"mean and std need one number a channel of the images. Received: {len(scale)} numbers, "
-                f"input_shape={tuple(input_shape)}"
+                f"Images of {images.shape[-1]} channels need as many numbers in mean=[...] and std=[...], of pixels in "
+                f"0..1. Received: {len(scale)} numbers, input_shape={tuple(input_shape)}"
             )
         settings = {"images": images, "include_top": include_top, "pooling": pooling, "sharing": dict(sharing or {})}
         object.__setattr__(self, "_graph", {**settings, "unroll": unroll})
@@ -139,6 +144,23 @@ class ZooModel(Owner, keras.Model):
             x = pools[graph["pooling"]](data_format="channels_last", name="pool")(x)
         super().__init__(inputs=graph["images"], outputs=x, name=name)
         remember_parts(self)
+
+    # Nothing in a graph can warn: pixels are looked at where they come in as arrays.
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        look_at_pixels(self, args[:1])
+        return super().__call__(*args, **kwargs)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        look_at_pixels(self, x)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        look_at_pixels(self, x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        look_at_pixels(self, x)
+        return super().predict(x, *args, **kwargs)
 
     @property
     def stages(self) -> list[Stage | SharedLayer]:
@@ -228,6 +250,31 @@ def check_zoo_model(model: Any) -> None:
             "one, which model.save saves; copy.deepcopy and with_architecture give one of the zoo. "
             f"Received: a {type(model).__name__}{f' named {model.name!r}' if isinstance(model, keras.Model) else ''}"
         )
+
+
+def look_at_pixels(model: ZooModel, images: Any) -> None:
+    """Log a warning of arrays whose pixels cannot be meant as 0..255, as the zoo's models take them.
+
+    Args:
+        model: the model; one that does not normalize its images takes what it takes.
+        images: array, or arrays in lists and dictionaries; anything else is not looked at.
+
+    Raises:
+        ValueError: if an array has no images.
+    """
+    for array in keras.tree.flatten(images):
+        if not isinstance(array, np.ndarray):
+            continue
+        if not array.size:
+            raise ValueError(f"A batch has one image or more. Received: an array of shape {array.shape}")
+        if np.issubdtype(array.dtype, np.floating) and "mean" in model.architecture:
+            lowest, highest = float(array[:SEEN].min()), float(array[:SEEN].max())
+            # NaN is neither.
+            if not lowest >= 0 or 0 < highest <= 1:
+                logging.getLogger("recurzoo").warning(
+                    "%r takes pixels of 0 to 255 and normalizes them itself. Received: %.3g to %.3g.",
+                    model.name, lowest, highest,
+                )  # fmt: skip
 
 
 def _only(table: Mapping[str, Any], keys: Sequence[str], inside: bool = True) -> dict[str, Any]:

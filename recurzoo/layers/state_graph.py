@@ -126,20 +126,23 @@ class StateGraph(Owner, keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         updates = input_shape[1] if self.sequential else len(self.schedule)
-        *extent, channels = input_shape[-3:]
-        smallest = min(size for size, _ in self.states)
-        halvings = max(1, self.states[0][0] // smallest)
         if updates != len(self.schedule):
             raise ValueError(f"A sequence has {len(self.schedule)} members, one an update. Received: {updates}")
-        if channels != self.states[0][1] or any(size is not None and size % halvings for size in extent):
-            raise ValueError(
-                f"The first state has {self.states[0][1]} channels, and a height and a width that divide by {halvings}."
-                f" Received: input_shape={tuple(input_shape)}"
-            )
+        self._check_map(input_shape)
         for (source, _), stage in self.edges.items():
             stage.build((None, None, None, self.states[source][1]))
         self.finish_parts()
         self.built = True
+
+    def _check_map(self, shape: Any) -> None:
+        *extent, channels = shape[-3:]
+        smallest = min(size for size, _ in self.states)
+        halvings = max(1, self.states[0][0] // smallest)
+        if channels != self.states[0][1] or any(size is not None and size % halvings for size in extent):
+            raise ValueError(
+                f"The first state has {self.states[0][1]} channels, and a height and a width that divide by {halvings}."
+                f" Received: a feature map of shape {tuple(shape)}"
+            )
 
     def loops(self) -> list[Loop]:
         """The loops that run this graph: a pattern of `period` updates run `repeats` times.
@@ -165,6 +168,8 @@ class StateGraph(Owner, keras.layers.Layer):
             A tensor, or with `trajectory` a list of dicts from the number of each populated state to its tensor. A
             state that no longer serves the readout is left out.
         """
+        # Where images have an open size, theirs is known here at last.
+        self._check_map(x.shape)
         states: States = {} if self.sequential else {0: x}
         last = len(self.states) - 1
         if not (self.unroll or training or trajectory or self.sequential):

@@ -131,6 +131,12 @@ def load(
     if not keeps_head:
         config["layers"] = {name: frozen for name, frozen in config.get("layers", {}).items() if f"{name}/" != HEAD}
     if input_shape is not None:
+        own = config.get("input_shape", input_shape)
+        if list(input_shape[-1:]) != list(own[-1:]):
+            raise ValueError(
+                f"This checkpoint's kernels are for images of {own[-1]} channels. "
+                f"Received: input_shape={tuple(input_shape)}; give it gray images of one channel as they are"
+            )
         config["input_shape"] = plain_numbers(list(input_shape))
 
     def build() -> ZooModel:

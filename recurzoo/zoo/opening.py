@@ -40,8 +40,6 @@ def open_model(words: str | Path, untrained: bool = False) -> tuple[keras.Model,
     """
     import keras
 
-    import recurzoo.models  # noqa: F401 (registers what files may hold)
-
     name = str(words).removeprefix(APPLICATIONS)
     if str(words).startswith(HUB):
         model, data = _from_keras_hub(str(words).removeprefix(HUB), untrained), None

@@ -134,8 +134,15 @@ def test_how_weights_start_is_kept_and_no_part_of_the_name():
 def test_impossible_networks_are_refused(wrong):
     with pytest.raises(ValueError, match="Received: "):
         RC(**{**TINY, **wrong})
-    with pytest.raises(ValueError, match="other image sizes"):
-        RC(4, width=3, input_shape=(10, 10, 3))
+
+
+def test_images_of_sizes_that_cannot_be_halved_are_refused():
+    for sides in ((10, 10), (4, 4), (16, 7)):
+        with pytest.raises(ValueError, match="8 or more"):
+            RC(4, width=3, input_shape=(*sides, 3))
+    assert RC(4, width=3, input_shape=(9, 13, 3)).output_shape == (None, 10)
+    with pytest.raises(ValueError, match="divisible by 2"):
+        RC(4, width=3, input_shape=(None, None, 3))(np.zeros((1, 10, 10, 3)))
 
 
 @pytest.mark.parametrize(

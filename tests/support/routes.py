@@ -22,8 +22,8 @@ from recurzoo.layers.shared import SharedLayer
 
 OPEN_ON_JAX = """
 import json, sys
+import recurzoo
 import numpy as np, keras
-import recurzoo.models
 assert keras.backend.backend() == "jax"
 folder, report = sys.argv[1], {}
 images = np.load(f"{folder}/images.npy")

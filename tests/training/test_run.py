@@ -18,8 +18,10 @@ import recurzoo
 from recurzoo.base.files import only_writer
 from recurzoo.catalog.recipe import load_recipe
 from recurzoo.checkpoints.folder import read_record
+from recurzoo.cli.main import main
 from recurzoo.data.sets import load_data
 from recurzoo.results.verify import verify
+from recurzoo.training.progress_bar import ProgressBar
 from recurzoo.training.run import resolve_precision, train
 from recurzoo.training.trainer import order_of
 from tests.data.test_sets import write_folder
@@ -60,6 +62,33 @@ def test_a_killed_run_resumes_to_the_same_losses(tmp_path):
     for got, wanted in zip(rows(tmp_path / "killed"), rows(tmp_path / "whole"), strict=True):
         for key in ("epoch", "learning_rate", "train_loss", "test_loss", "test_accuracy"):
             assert float(got[key]) == pytest.approx(float(wanted[key]), rel=2e-3, abs=1e-5), (key, done)
+
+
+def test_a_run_that_is_told_to_end_says_how_it_goes_on(tmp_path, monkeypatch, capsys):
+    data = write_folder(tmp_path / "pets")
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    told: list[signal.Signals] = [*handlers]
+    show = ProgressBar.show
+
+    def tell(bar, row):
+        show(bar, row)
+        if told:
+            os.kill(os.getpid(), told.pop())
+
+    monkeypatch.setattr(ProgressBar, "show", tell)
+    words = command(data, tmp_path / "run")[3:]
+    try:
+        for done in (1, 2, 3):
+            assert main([*words, *(["--resume"] if done > 1 else [])]) == 1
+            *_, sentence = capsys.readouterr().err.splitlines()
+            assert "Interrupted" in sentence
+            assert "--resume" in sentence
+            assert len(rows(tmp_path / "run")) == done
+        assert main([*words, "--resume"]) == 0
+    finally:
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+    assert len(rows(tmp_path / "run")) == 6
 
 
 def test_the_checkpoint_holds_what_the_run_measured(tmp_path):

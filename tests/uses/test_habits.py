@@ -1,10 +1,15 @@
 """Words and values that users of Keras are used to."""
 
+import logging
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 import recurzoo
+from recurzoo.models import FRNN
 from tests.support.families import images_for
 from tests.support.networks import make
 
@@ -44,3 +49,55 @@ def test_an_export_is_named_as_what_it_is(tmp_path):
     with pytest.raises(ValueError, match="tflite"):
         recurzoo.export(make("rc"), tmp_path / "net.tflite", format="onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("imports", "printed"),
+    [
+        ("import_after('first', 'second'); print('between'); import first", ["between", "registered"]),
+        ("import first; import_after('first', 'second'); print('between')", ["registered", "between"]),
+    ],
+)
+def test_classes_are_registered_once_keras_and_the_zoo_are_imported(imports, printed, tmp_path):
+    # Small modules in place of Keras and of ours.
+    (tmp_path / "first.py").write_text("there = True")
+    (tmp_path / "second.py").write_text("import first; assert first.there; print('registered')")
+    script = f"from recurzoo.base.environment import import_after; {imports}"
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == printed
+
+
+def test_pixels_on_another_scale_are_warned_of(caplog):
+    model = make("rc")
+    images = images_for(model)
+    model.compile("sgd", "mse")
+    targets = np.zeros((len(images), *model.output_shape[1:]))
+    uses = [model, model.predict, lambda x: model.fit(x, targets, verbose=0), lambda x: model.evaluate(x, targets)]
+    for use in uses:
+        for right in (images, images.astype("float32"), images / 2.0 * 0):
+            use(right)
+        assert not caplog.records
+        for wrong in (images / 255, images / 127.5 - 1):
+            use(wrong)
+            assert [record.levelno for record in caplog.records] == [logging.WARNING]
+            assert model.name in caplog.text
+            caplog.clear()
+
+
+def test_a_batch_of_no_images_is_refused():
+    model = make("rc")
+    for use in (model, model.predict):
+        with pytest.raises(ValueError, match=r"\(0, 8, 8, 3\)"):
+            use(images_for(model)[:0])
+
+
+def test_images_of_a_size_that_shows_only_when_called():
+    model = FRNN(((8, 4), (4, 6)), readout=3, input_shape=(None, None, 3))
+    assert model(np.zeros((1, 8, 12, 3)), training=False).shape == (1, 10)
+    with pytest.raises(ValueError, match="divide by"):
+        model(np.zeros((1, 9, 9, 3)))
+
+
+def test_a_checkpoint_keeps_the_channels_of_its_images():
+    with pytest.raises(ValueError, match="3 channels"):
+        recurzoo.load("rc-4-w16", input_shape=(32, 32, 1))

@@ -91,7 +91,7 @@ def test_the_warning_about_core_keras_stands_where_its_files_are():
     stored = {"sha256": "ab" * 32, "bytes": 5}
     for names in (["model.safetensors"], ["model.safetensors", "metadata.json", "model.weights.h5"]):
         _, text = read(files=dict.fromkeys(names, stored))
-        warned = "import recurzoo.models" in text and "trust" in text and "keras.saving.load_model" in text
+        warned = "`import recurzoo`" in text and "trust" in text and "keras.saving.load_model" in text
         assert warned is ("model.weights.h5" in names)
 
 

@@ -249,7 +249,7 @@ def test_what_is_not_as_recorded_is_refused(folder):
 
 PUBLISH_AND_OPEN = """
 import numpy as np
-import keras, recurzoo, recurzoo.models
+import keras, recurzoo
 name = "swrn-22-1-2.cifar10"
 published = recurzoo.publish(name, "user/swrn", token="hf_owner")
 assert {"metadata.json", "model.weights.h5", "model.safetensors"} <= {*published.uploaded}

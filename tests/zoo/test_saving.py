@@ -22,7 +22,7 @@ from tests.conftest import BACKEND
 OPEN_WITH_CORE_KERAS = """
 import sys
 import keras, numpy as np
-import recurzoo.models
+import recurzoo
 model = keras.saving.load_model(sys.argv[1])
 np.save(sys.argv[2], keras.ops.convert_to_numpy(model(np.load(sys.argv[3]))))
 """

@@ -32,7 +32,8 @@ class RC(ZooModel):
             sixth of the variance. The paper says that what it does not state is PyTorch's default (appendix B). It
             decides what the cells reach without normalization (table 1).
         num_classes: int.
-        input_shape: `(height, width, channels)`; after the first cell, which halves them, height and width are even.
+        input_shape: `(height, width, channels)`; height and width are 8 or more, and even after the first cell, which
+            halves them.
         **kwargs: see `ZooModel`.
 
     Raises:
@@ -53,6 +54,12 @@ class RC(ZooModel):
         **kwargs: Any,
     ):
         check(steps, width, normalization)
+        # Halved by pooling, by the downsampling, which loses nothing, and by pooling again.
+        if any(side is not None and (side < 8 or side // 2 % 2) for side in input_shape[:2]):
+            raise ValueError(
+                "An RC-n takes images whose height and width are 8 or more and, halved, even. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         block = PreActivationBlock if pre_activation else PostActivationBlock
         sharing = tied(steps) if recurrent else untied(steps)
 

@@ -23,6 +23,10 @@ OURS = frozenset({"BiasActivation", "ChannelScale", "SharedConv2D", "SharedDense
 ARITHMETIC, OPERATIONS = "keras.src.ops.numpy", frozenset({"Add", "Subtract", "Multiply", "TrueDivide"})
 # Objects in a layer's config: of Keras' modules, and of ours.
 PARTS = ("keras.initializers", "keras.regularizers", "keras.constraints")
+PRECISIONS = frozenset(
+    {"DTypePolicy", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"}
+    | {"AbsMaxQuantizer", "Int8QuantizationConfig", "Int4QuantizationConfig", "Float8QuantizationConfig"}
+)
 VALUES = frozenset({"Placement", "SoftSharing", "HardSharing"})
 LAYER_KEYS = {"module", "class_name", "config", "registered_name", "name", "inbound_nodes"}
 FURTHER_KEYS = {"build_config", "shared_object_id"}
@@ -89,7 +93,7 @@ def _check_values(item: Any) -> None:
             kind, module, registered = item["class_name"], item.get("module"), item.get("registered_name")
             _require(
                 (module in PARTS and registered is None)
-                or (module == "keras" and kind == "DTypePolicy")
+                or (module in ("keras", "keras.dtype_policies", "keras.quantizers") and kind in PRECISIONS)
                 or (kind in VALUES and registered == f"recurzoo>{kind}"),
                 "A layer of a checkpoint is made of numbers, words, initializers, regularizers and constraints",
                 f"{module}.{kind}",

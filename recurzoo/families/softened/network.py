@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import keras
+from keras.src.legacy.saving.saving_options import keras_option_scope
 
 from recurzoo.base.documents import one_line, shorten
 from recurzoo.families.base import ZooModel
@@ -40,7 +41,9 @@ class Softened(ZooModel):
         return keras.models.clone_model(self)
 
     def get_config(self) -> dict[str, Any]:
-        return {"graph": super(ZooModel, self).get_config()}
+        # Keras' older HDF5 files ask for an older form of a graph, in which layers do not say where they come from.
+        with keras_option_scope(use_legacy_config=False):
+            return {"graph": super(ZooModel, self).get_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ZooModel:
