@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,11 @@ import numpy as np
 
 from recurzoo.base.errors import ExportError
 from recurzoo.exporting.destination import destination
-from recurzoo.exporting.formats import check_suffix, get_format
+from recurzoo.exporting.formats import Format, check_suffix, get_format
 from recurzoo.exporting.inference import OUTPUT, by_name, inference_function, output_names, variables_read
 from recurzoo.exporting.int8 import check_images, is_pixels
 from recurzoo.exporting.report import ExportReport, Measurement
-from recurzoo.exporting.runtime import Runtime
+from recurzoo.exporting.runtime import Runtime, time_ratio
 from recurzoo.layers.tree import all_layers
 from recurzoo.rewriting.fold import has_soft_banks
 from recurzoo.tasks.evaluation import predict
@@ -30,6 +31,8 @@ TOLERANCE, INT8_TOLERANCE = 1e-4, 0.25
 CALIBRATION = 500
 # What a file may weigh for its parameters: a tenth more, and in int8 15% more than a byte for each number of a kernel.
 SLACK, INT8_SLACK = 1.1, 1.15
+# Of single images that int8 and float32 are timed on.
+PAIRS = 15
 
 
 def export(
@@ -76,7 +79,8 @@ def export(
         int8: array `(images, height, width, channels)`, some hundred images as the model was trained on, to calibrate
             int8 on; True for 500 training images of `data`; None for float32.
         input_dtype: `"float32"`, or in int8 `"uint8"` for an input of pixels as they are.
-        data: words of a data set as `recurzoo.evaluate` takes them, to measure the file and the model on.
+        data: words of a data set as `recurzoo.evaluate` takes them, to measure the file and the model on. A file in
+            int8 is timed beside one in float32, too.
         limit: int, how many test examples at most; None for all.
 
     Returns:
@@ -138,6 +142,7 @@ def export(
         else:
             difference, relative = _largest_difference(runtime, model, tolerance, chosen.batches), None
         measured = None if task is None else _measure(runtime, model, task)
+        latency = None if task is None or images is None else _latency_by_float32(runtime, written, chosen)
     return ExportReport(
         path=str(target),
         format=format,
@@ -155,6 +160,7 @@ def export(
         int8=0 if images is None else len(images),
         operators=dict(runtime.operators),
         arena_bytes=runtime.arena_bytes,
+        latency_ratio=latency,
         measured=measured,
     )
 
@@ -260,6 +266,16 @@ def _check_shape(received: np.ndarray, expected: np.ndarray) -> None:
             "The file's outputs have another shape than the model's; it was not kept. Received: "
             f"{received.shape} instead of {expected.shape}"
         )
+
+
+def _latency_by_float32(runtime: Runtime, model: keras.Model, format: Format) -> float | None:
+    """The time of one image in int8 by that of a float32 file of the same network in the same runtime."""
+    if format.write is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"float32{format.suffix}")
+        format.write(model, path)
+        return time_ratio(runtime, format.load(path), 1, PAIRS)
 
 
 def _measure(runtime: Runtime, model: keras.Model, task: Task) -> Measurement:

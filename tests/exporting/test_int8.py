@@ -195,5 +195,6 @@ def test_shipped_network_loses_less_than_half_a_point(tmp_path, monkeypatch):
     data = os.environ["RECURZOO_DATA"] + "/cifar10"
     report = export("rc-4-w16", tmp_path / "model.tflite", "litert", int8=True, data=data, limit=2000)
     assert report.measured.examples == 2000
+    assert 0 < report.latency_ratio < 10
     assert report.measured.file >= report.measured.model - 0.005
     assert report.bytes < 0.4 * report.parameter_bytes

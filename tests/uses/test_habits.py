@@ -96,8 +96,3 @@ def test_images_of_a_size_that_shows_only_when_called():
     assert model(np.zeros((1, 8, 12, 3)), training=False).shape == (1, 10)
     with pytest.raises(ValueError, match="divide by"):
         model(np.zeros((1, 9, 9, 3)))
-
-
-def test_a_checkpoint_keeps_the_channels_of_its_images():
-    with pytest.raises(ValueError, match="3 channels"):
-        recurzoo.load("rc-4-w16", input_shape=(32, 32, 1))

@@ -150,7 +150,7 @@ def test_a_new_head_is_new_and_says_so(folder, tiny, caplog):
 
 
 def test_only_the_head_may_differ(folder):
-    with pytest.raises(ValueError, match="mean and std"):
+    with pytest.raises(ValueError, match="3 channels"):
         recurzoo.load(folder, num_classes=3, input_shape=(8, 8, 1))
 
 
