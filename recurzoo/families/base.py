@@ -162,6 +162,15 @@ class ZooModel(Owner, keras.Model):
         look_at_pixels(self, x)
         return super().predict(x, *args, **kwargs)
 
+    def export(self, filepath: Any, format: str = "tf_saved_model", *args: Any, **kwargs: Any) -> Any:
+        if format in ("onnx", "litert"):
+            logging.getLogger("recurzoo").warning(
+                "Keras writes a shared kernel once for each use. recurzoo.export(model, %r, %r) writes it once.",
+                str(filepath),
+                format,
+            )
+        return super().export(filepath, format, *args, **kwargs)
+
     @property
     def stages(self) -> list[Stage | SharedLayer]:
         """What has banks, in order: stages, those along the edges of a state graph included, and shared layers."""

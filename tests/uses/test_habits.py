@@ -96,3 +96,12 @@ def test_images_of_a_size_that_shows_only_when_called():
     assert model(np.zeros((1, 8, 12, 3)), training=False).shape == (1, 10)
     with pytest.raises(ValueError, match="divide by"):
         model(np.zeros((1, 9, 9, 3)))
+
+
+@pytest.mark.tensorflow
+def test_exports_of_keras_point_to_ours(tmp_path, caplog):
+    model = make("rc")
+    model.export(tmp_path / "saved", verbose=False)
+    assert not caplog.records
+    model.export(tmp_path / "net.tflite", format="litert", verbose=False)
+    assert "recurzoo.export(" in caplog.text
