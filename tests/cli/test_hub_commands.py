@@ -17,7 +17,7 @@ def test_fetch(hub, cache, folder, capsys):
     assert report["folder"] in capsys.readouterr().out
     assert main(["fetch", "hf://user/net", "--export", "onnx"]) == 1
     assert main(["fetch", "hf://user/net", "--export", "pickle"]) == 2
-    assert main(["fetch", "swrn-28-10-2"]) == 1
+    assert main(["fetch", "swrn-28-10-4"]) == 1
     assert main(["fetch", "swrm-28-10-2"]) == 2
 
 

@@ -77,7 +77,7 @@ def test_what_libraries_print_does_not_reach_json(capsys, monkeypatch):
     ("words", "status", "told"),
     [
         (["info", "swrn-27-1"], 2, "depth of 10, 16, 22"),
-        (["info", "swrn-28-10-2.nowhere"], 1, "none are published"),
+        (["info", "swrn-28-10-4.nowhere"], 1, "none are published"),
         (["info", "/nowhere/at/all"], 1, "record.json"),
         (["info", "hf://user/repo"], 1, "HF_HUB_OFFLINE"),
         (["info"], 2, "Missing argument"),

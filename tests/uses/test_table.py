@@ -179,7 +179,15 @@ def test_everything_that_fit_takes(model, images, tmp_path):
     best = keras.saving.load_model(tmp_path / "best.keras")
     # Two batches, accumulated.
     assert int(best.optimizer.iterations) == int(model.optimizer.iterations) == 1
-    fit(best, images, targets, {"jit_compile": True, "optimizer": "adamw"})
+    best.fit(images, targets, verbose=0)
+
+
+# Compiling takes long; one will do for all that have loops and banks.
+@pytest.mark.parametrize("name", ["stock", "rc"])
+def test_training_compiled_by_xla(name):
+    model = MODELS[name]()
+    images = images_for(model)
+    fit(model, images, targets_for(model, images), {"jit_compile": True, "optimizer": "adamw"})
 
 
 def test_distillation(model, images):
