@@ -98,8 +98,8 @@ def export_networks(folder: Path) -> list[dict[str, Any]]:
         file = folder / "models" / f"{name}.onnx"
         model = recurzoo.load(name)
         # Numbers of four bytes: what a page loads must not be large.
-        if 4 * model.count_params() > MOST_BYTES:
-            print(f"{name}: left out, {4 * model.count_params():,} bytes")
+        if (needed := 4 * model.count_params()) > MOST_BYTES:
+            print(f"{name}: left out, {needed:,} bytes")
             continue
         size = recurzoo.export(recurzoo.with_readouts(model), file).bytes
         print(f"{name}: {size:,} bytes")

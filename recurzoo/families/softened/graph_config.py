@@ -23,6 +23,7 @@ OURS = frozenset({"BiasActivation", "ChannelScale", "SharedConv2D", "SharedDense
 ARITHMETIC, OPERATIONS = "keras.src.ops.numpy", frozenset({"Add", "Subtract", "Multiply", "TrueDivide"})
 # Objects in a layer's config: of Keras' modules, and of ours.
 PARTS = ("keras.initializers", "keras.regularizers", "keras.constraints")
+# What says in which numbers a layer computes, quantized ones among them.
 PRECISIONS = frozenset(
     {"DTypePolicy", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"}
     | {"AbsMaxQuantizer", "Int8QuantizationConfig", "Int4QuantizationConfig", "Float8QuantizationConfig"}
