@@ -13,7 +13,8 @@ import recurzoo
 from tests.demo.pages import grid_of, settle, shown_cells, true_cells, wait_for_change
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
-NETWORKS = recurzoo.list_models(pretrained=True)
+# What a page can load: files of less than 5 MB, of four bytes a parameter.
+NETWORKS = [name for name in recurzoo.list_models(pretrained=True) if recurzoo.info(name).parameters < 1_250_000]
 RUN = """async ([name, pixels]) => {
   const { Runtime, readManifest } = await import("./scripts/loading.js");
   const { networks, runtime } = await readManifest();
