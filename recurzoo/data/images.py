@@ -111,7 +111,9 @@ def _check_file(path: str | Path) -> None:
     # Before it is opened: a pipe would wait for its other end for ever.
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError(f"it is {'a folder' if stat.S_ISDIR(status.st_mode) else 'a pipe or a device'}, not a file")
+        # `predict` takes the images in a folder; here it has none.
+        kind = "a folder without images" if stat.S_ISDIR(status.st_mode) else "a pipe or a device, not a file"
+        raise ValueError(f"it is {kind}")
 
 
 def _open(file: BinaryIO) -> ImageFile:

@@ -26,7 +26,7 @@ def write(model: keras.Model, path: Path) -> None:
     """Write a file of one graph, without loops, with one signature, `serving_default`."""
     file = _converted(model)
     _add_signature(file)
-    _drop_names(file)
+    _shorten_names(file)
     path.write_bytes(_packed(file))
 
 
@@ -46,7 +46,7 @@ def int8_content(model: keras.Model, images: np.ndarray, input_dtype: str, one_b
     litert_int8.share(file)
     litert_int8.set_ends(file, input_dtype)
     _add_signature(file)
-    _drop_names(file)
+    _shorten_names(file)
     return _packed(file)
 
 
@@ -96,12 +96,15 @@ def _add_signature(file: Any) -> None:
     file.signatureDefs = [signature]
 
 
-def _drop_names(file: Any) -> None:
-    """In a deep and narrow net, names of layers and scopes would take more bytes than kernels."""
+def _shorten_names(file: Any) -> None:
+    """Number the tensors: names of layers and scopes would take more bytes than kernels in a deep and narrow net.
+
+    OpenVINO reads no file whose tensors have no names.
+    """
     ends = {int(index) for index in (*file.subgraphs[0].inputs, *file.subgraphs[0].outputs)}
     for index, tensor in enumerate(file.subgraphs[0].tensors):
         if index not in ends:
-            tensor.name = None
+            tensor.name = f"{index:x}"
 
 
 def _packed(file: Any) -> bytes:

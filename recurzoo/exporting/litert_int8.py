@@ -57,6 +57,10 @@ def quantize(packed: bytes, images: np.ndarray, signature: str, batch: int | Non
         if buffer.offset > 1:
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
+    for code in file.operatorCodes:
+        # It writes the later field alone, and OpenVINO reads the older one.
+        code.deprecatedBuiltinCode = min(kind_of(code), 127)
+    _Graph(file).take_shapes_of_integers()
     return file
 
 
@@ -169,6 +173,18 @@ class _Graph:
             turned = self.add_constant(array.transpose(axes), f"{_name(self.tensors[operator.inputs[0]])}_turned")
             self._replace(int(operator.outputs[0]), turned)
             self.graph.operators.remove(operator)
+
+    def take_shapes_of_integers(self) -> None:
+        """Ask integers for their shape, where the quantizer asks floats that it makes of them for nothing else."""
+        kinds = self.schema.BuiltinOperator
+        makers = {int(operator.outputs[0]): operator for operator in self.graph.operators}
+        for operator in list(self.graph.operators):
+            maker = makers.get(int(operator.inputs[0]))
+            if self.kind(operator) == kinds.SHAPE and maker is not None and self.kind(maker) == kinds.DEQUANTIZE:
+                operator.inputs = maker.inputs
+                if self.readers[int(maker.outputs[0])] == 1:
+                    self.graph.operators.remove(maker)
+        self.remove_unused()
 
     def normalizations(self) -> Iterator[tuple[Any, Any]]:
         """Each product with a constant of a number a channel, and the addition of such a constant that follows it."""
