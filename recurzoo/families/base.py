@@ -269,13 +269,19 @@ def look_at_pixels(model: ZooModel, images: Any) -> None:
         images: array, or arrays in lists and dictionaries; anything else is not looked at.
 
     Raises:
-        ValueError: if an array has no images.
+        ValueError: if an array has no images, or one channel where each has a meaning of its own.
     """
+    channels = model.input_shape[-1]
     for array in keras.tree.flatten(images):
         if not isinstance(array, np.ndarray):
             continue
         if not array.size:
             raise ValueError(f"A batch has one image or more. Received: an array of shape {array.shape}")
+        if "mean" not in model.architecture and array.ndim == 4 and array.shape[-1] == 1 < channels:
+            raise ValueError(
+                f"{model.name!r} takes images of {channels} channels, of which none stands for the others. "
+                f"Received: an array of shape {array.shape}"
+            )
         if np.issubdtype(array.dtype, np.floating) and "mean" in model.architecture:
             lowest, highest = float(array[:SEEN].min()), float(array[:SEEN].max())
             # NaN is neither.
