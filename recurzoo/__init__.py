@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recurzoo.catalog.recipe import recipes
     from recurzoo.exporting import export
     from recurzoo.exporting.evaluating import evaluate_file
+    from recurzoo.exporting.quantizing import quantize
     from recurzoo.families.swrn.pytorch import export_soft_sharing, import_soft_sharing
     from recurzoo.results.table import list_results
     from recurzoo.results.verify import verify
@@ -69,6 +70,7 @@ __all__ = [
     "plan_softening",
     "predict",
     "publish",
+    "quantize",
     "recipes",
     "reestimate_batch_norm",
     "reproduce",
@@ -110,6 +112,7 @@ _MODULES = {
     "plan_softening": "recurzoo.zoo.deriving",
     "predict": "recurzoo.zoo.predicting",
     "publish": "recurzoo.zoo.publishing",
+    "quantize": "recurzoo.exporting.quantizing",
     "recipes": "recurzoo.catalog.recipe",
     "reestimate_batch_norm": "recurzoo.rewriting",
     "reproduce": "recurzoo.analysis.reproduction",

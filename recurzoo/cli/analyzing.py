@@ -8,9 +8,8 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import Data, Json, Name, OptionalData
+from recurzoo.cli.options import Data, Json, Limit, Name, OptionalData
 
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Test examples to use at most.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for the record, its tables and figures.")
 ]

@@ -1,4 +1,4 @@
-"""`recurzoo fold`, `grow` and `soften`: one checkpoint made from another."""
+"""`recurzoo fold`, `grow`, `soften` and `quantize`: one checkpoint made from another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import Json, Keras, Name, OptionalData, Overwrite
+from recurzoo.cli.options import Data, Json, Keras, Limit, Name, OptionalData, Overwrite
 
 
 def fold_(
@@ -130,3 +130,23 @@ def _parse(words: list[str]) -> Any:
             param_hint="--templates",
         )
     return numbers[0]
+
+
+def quantize_(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the checkpoint with its files in int8.")],
+    data: Data,
+    format: Annotated[
+        list[str] | None, typer.Option("--format", help="Of a file: onnx or litert; repeatable. Both by default.")
+    ] = None,
+    limit: Limit = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> Report:
+    """Make a checkpoint with files in int8, measured, to publish.
+
+    Soft banks are folded first. `recurzoo export --int8` writes a file alone.
+    """
+    from recurzoo.exporting.quantizing import quantize
+
+    return quantize(name, data, out, format or ("onnx", "litert"), limit, overwrite)

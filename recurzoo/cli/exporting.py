@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import Json, Name, OptionalData
+from recurzoo.cli.options import Json, Limit, Name, OptionalData
 
 
 def export_(
@@ -40,7 +40,7 @@ def export_(
         Literal["float32", "uint8"], typer.Option("--input", help="What the file takes; uint8 with --int8 alone.")
     ] = "float32",
     data: OptionalData = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test examples to use at most.")] = None,
+    limit: Limit = None,
     json: Json = False,
 ) -> Report:
     """Write ONNX, LiteRT, C or SavedModel with each kernel once.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recurzoo.base.records import Report
-from recurzoo.cli.options import NAME_HELP, Data, Json, Name
+from recurzoo.cli.options import NAME_HELP, Data, Json, Limit, Name
 
 
 def predict_(
@@ -31,7 +31,7 @@ def predict_(
 def evaluate_(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"{NAME_HELP[:-1]}; or an exported file.")],
     data: Data,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Test images to use at most.")] = None,
+    limit: Limit = None,
     json: Json = False,
 ) -> Report:
     """Measure a checkpoint or an exported file on test examples."""

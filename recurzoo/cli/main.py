@@ -54,6 +54,7 @@ COMMANDS = (
     (MAKE, "fold", deriving.fold_, "fold swrn-22-1-2 --threshold 0.8 --out folded --data tfds:cifar10"),
     (MAKE, "grow", deriving.grow_, "grow ./swrn-28-2-2 --to swrn-28-10-2 --out grown"),
     (MAKE, "soften", deriving.soften_, "soften ResNet50 --templates 2 --out softened.imagenet.resnet50"),
+    (MAKE, "quantize", deriving.quantize_, "quantize rc-4-w16 --data tfds:cifar10 --out rc-4-w16.cifar10.int8"),
     (MAKE, "export", exporting.export_, "export swrn-22-1-2 --format onnx --out swrn.onnx"),
     (STUDY, "analyze", analyzing.analyze_, "analyze ablation rc-4-w16 --data tfds:cifar10 --out ablation"),
     (STUDY, "anytime", analyzing.anytime_, "anytime rc-4-w16 --data tfds:cifar10 --accuracy 0.85"),

@@ -19,3 +19,4 @@ Keras = Annotated[
     bool, typer.Option("--keras", help="Write metadata.json and model.weights.h5 too, with which core Keras opens it.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Test examples to use at most.")]

@@ -5,55 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from recurzoo.base.documents import shorten
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record
 from recurzoo.exporting.exporter import CALIBRATION, export
 from recurzoo.exporting.formats import FORMATS, get_format
-from recurzoo.exporting.inference import OUTPUT, by_name
-from recurzoo.exporting.runtime import Runtime
-from recurzoo.rewriting import fold, reestimate_batch_norm
-from recurzoo.rewriting.fold import has_soft_banks
+from recurzoo.exporting.quantizing import folded_for_int8
+from recurzoo.exporting.runtime import FileModel
 from recurzoo.tasks.task import open_task
 from recurzoo.zoo.evaluating import Evaluation, model_and_record
-
-if TYPE_CHECKING:
-    import keras
-
-# On how many images the normalizations of a folded network are measured anew.
-REESTIMATED = 5000
-
-
-class FileModel:
-    """A file in its runtime, as what a task asks of a Keras model.
-
-    Args:
-        runtime: a `Runtime`.
-
-    Raises:
-        ValueError: if the file has several outputs.
-    """
-
-    def __init__(self, runtime: Runtime):
-        output = by_name(runtime.run(runtime.random_images(1)))
-        if list(output) != [OUTPUT]:
-            raise ValueError(
-                f"A file is measured by its one output. Received: one with {shorten(list(output))}; export it without "
-                "--steps"
-            )
-        self.runtime = runtime
-        self.input_shape = (None, *runtime.image_shape)
-        self.output_shape = (None, *output[OUTPUT].shape[1:])
-        channels = runtime.image_shape[-1] or 0
-        # Normalization is in the file.
-        self.architecture = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
-
-    def predict(self, images: np.ndarray, **options: Any) -> np.ndarray:
-        return self.runtime.run_all(images)
 
 
 def is_file(name: str | os.PathLike[str]) -> bool:
@@ -111,10 +72,7 @@ def measure_int8(name: str | Path, data: str, limit: int | None = None) -> tuple
     """
     model, record = model_and_record(name)
     task = open_task(data, model, record, train=True, limit=limit)
-    network: keras.Model = model
-    if has_soft_banks(model):
-        network = fold(model)
-        reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
+    network = folded_for_int8(model, task, record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
         size = export(network, path, "litert", int8=task.sample(None, CALIBRATION)).bytes

@@ -17,6 +17,7 @@ from recurzoo.exporting.destination import destination
 from recurzoo.exporting.formats import Format, check_suffix, get_format
 from recurzoo.exporting.inference import OUTPUT, by_name, inference_function, output_names, variables_read
 from recurzoo.exporting.int8 import check_images, is_pixels
+from recurzoo.exporting.memory import peak_memory
 from recurzoo.exporting.report import ExportReport, Measurement
 from recurzoo.exporting.runtime import Runtime, time_ratio
 from recurzoo.layers.tree import all_layers
@@ -79,8 +80,8 @@ def export(
         int8: array `(images, height, width, channels)`, some hundred images as the model was trained on, to calibrate
             int8 on; True for 500 training images of `data`; None for float32.
         input_dtype: `"float32"`, or in int8 `"uint8"` for an input of pixels as they are.
-        data: words of a data set as `recurzoo.evaluate` takes them, to measure the file and the model on. A file in
-            int8 is timed beside one in float32, too.
+        data: words of a data set as `recurzoo.evaluate` takes them, to measure the file and the model on; and the
+            memory of an inference, and of a file in int8 its time beside one in float32.
         limit: int, how many test examples at most; None for all.
 
     Returns:
@@ -143,6 +144,7 @@ def export(
             difference, relative = _largest_difference(runtime, model, tolerance, chosen.batches), None
         measured = None if task is None else _measure(runtime, model, task)
         latency = None if task is None or images is None else _latency_by_float32(runtime, written, chosen)
+        memory = None if task is None else peak_memory(partial, format, tuple(task.test.images.shape[1:]))
     return ExportReport(
         path=str(target),
         format=format,
@@ -160,6 +162,7 @@ def export(
         int8=0 if images is None else len(images),
         operators=dict(runtime.operators),
         arena_bytes=runtime.arena_bytes,
+        peak_memory_bytes=memory,
         latency_ratio=latency,
         measured=measured,
     )

@@ -53,6 +53,8 @@ class ExportReport(Report):
         int8: int, how many images int8 was calibrated on; 0 of a file in float32.
         operators: how many operators of each kind the file has; none counted of a SavedModel.
         arena_bytes: int, the memory of an inference on a microcontroller, of C.
+        peak_memory_bytes: int, of an ONNX or LiteRT file that is measured, by how much a process grows at most while it
+            loads the file and answers for one image; on Linux.
         latency_ratio: float, of a file in int8 that is measured, the time of one image by that of a float32 file, the
             median over pairs timed back to back; not of C.
         measured: what the file and the model reach on a data set's test examples, if there was one.
@@ -74,6 +76,7 @@ class ExportReport(Report):
     int8: int = 0
     operators: dict[str, int] = {}
     arena_bytes: int | None = None
+    peak_memory_bytes: int | None = None
     latency_ratio: float | None = None
     measured: Measurement | None = None
 
@@ -94,6 +97,8 @@ class ExportReport(Report):
             table.add_row("operators", ", ".join(f"{name} {count}" for name, count in counts))
         if self.arena_bytes is not None:
             table.add_row("arena", f"{self.arena_bytes:,} bytes")
+        if self.peak_memory_bytes is not None:
+            table.add_row("memory", f"{self.peak_memory_bytes:,} bytes at most, to load it and answer for one image")
         if self.latency_ratio is not None:
             table.add_row("latency", f"{self.latency_ratio:.2f} of float32's, for one image")
         if self.measured is not None:

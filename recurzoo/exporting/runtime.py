@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from recurzoo.base.documents import shorten
 from recurzoo.data.sets import Images
+from recurzoo.exporting.inference import OUTPUT, by_name
 
 # Examples that a file is run on at once.
 BATCH = 100
@@ -47,6 +49,34 @@ class Runtime:
         # Where any size will do, one that survives five halvings.
         shape = [64 if size is None else size for size in self.image_shape]
         return np.random.default_rng(seed).uniform(0, 255, (batch, *shape)).astype("float32")
+
+
+class FileModel:
+    """A file in its runtime, as what a task asks of a Keras model.
+
+    Args:
+        runtime: a `Runtime`.
+
+    Raises:
+        ValueError: if the file has several outputs.
+    """
+
+    def __init__(self, runtime: Runtime):
+        output = by_name(runtime.run(runtime.random_images(1)))
+        if list(output) != [OUTPUT]:
+            raise ValueError(
+                f"A file is measured by its one output. Received: one with {shorten(list(output))}; export it without "
+                "--steps"
+            )
+        self.runtime = runtime
+        self.input_shape = (None, *runtime.image_shape)
+        self.output_shape = (None, *output[OUTPUT].shape[1:])
+        channels = runtime.image_shape[-1] or 0
+        # Normalization is in the file.
+        self.architecture = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
+
+    def predict(self, images: np.ndarray, **options: Any) -> np.ndarray:
+        return self.runtime.run_all(images)
 
 
 def time_ratio(first: Runtime, second: Runtime, batch: int, pairs: int) -> float:

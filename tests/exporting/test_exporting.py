@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ import pytest
 from recurzoo.analysis.reading import trajectory
 from recurzoo.analysis.readouts import with_readouts
 from recurzoo.exporting import export, formats
+from recurzoo.exporting.memory import peak_memory
 from recurzoo.layers import PostActivationBlock, PreActivationBlock, Stage
 from recurzoo.models import SWRN
 from recurzoo.sharing import HardSharing, partly, tied
@@ -303,3 +305,18 @@ def test_folded_swrn_is_smaller_than_the_wide_resnet_and_as_fast(format, tmp_pat
     large = export(randomize(SWRN(28, 2, None)), tmp_path / "plain", format=format)
     assert small.bytes < 0.40 * large.bytes
     assert latency_ratio(tmp_path / "folded", tmp_path / "plain", format, pairs=60) <= 1.2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_memory_of_an_inference_has_its_widest_state(format, tmp_path):
+    taken = []
+    for size in (32, 256):
+        model = keras.Sequential([keras.Input((size, size, 3)), keras.layers.Conv2D(64, 3, padding="same")])
+        model.add(keras.layers.GlobalAveragePooling2D())
+        path = tmp_path / f"{size}{formats.FORMATS[format].suffix}"
+        export(model, path, format=format)
+        taken.append(peak_memory(path, format, (size, size, 3)))
+    state = 4 * 64 * (256**2 - 32**2)
+    assert 0.9 * state < taken[1] - taken[0] < 3 * state
+    assert peak_memory(path, "c", (size, size, 3)) is None

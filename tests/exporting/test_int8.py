@@ -196,5 +196,6 @@ def test_shipped_network_loses_less_than_half_a_point(tmp_path, monkeypatch):
     report = export("rc-4-w16", tmp_path / "model.tflite", "litert", int8=True, data=data, limit=2000)
     assert report.measured.examples == 2000
     assert 0 < report.latency_ratio < 10
+    assert report.bytes < report.peak_memory_bytes < 100 * report.bytes
     assert report.measured.file >= report.measured.model - 0.005
     assert report.bytes < 0.4 * report.parameter_bytes

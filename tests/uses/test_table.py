@@ -277,7 +277,7 @@ def test_wrong_shapes_are_refused(model, images, wrong):
 
 def test_one_channel_stands_for_all(model, images):
     if not np.ndim(model.layers[1].scale):
-        with pytest.raises(ValueError, match="channels|axis -1"):
+        with pytest.raises(ValueError, match=r"channels|axis -1"):
             model(images[..., :1])
         return
     gray = np.repeat(images[..., :1], images.shape[-1], -1)
