@@ -91,6 +91,7 @@ def test_links_lead_somewhere(path):
         assert target.startswith("zoo/") or (path.parent / target).exists(), target
 
 
+@pytest.mark.others
 @pytest.mark.tensorflow
 def test_the_first_command_of_the_readme_runs(tmp_path):
     """But for the environment that it makes, which is the one that runs this."""

@@ -153,12 +153,16 @@ def _is_file(word: str) -> bool:
 
 
 def end_like_control_c() -> None:
-    """Let a terminal that closes and a polite kill end a command as Control-C does: in one sentence, its state kept."""
+    """Let a terminal that closes and a polite kill end a command as Control-C does: in one sentence, its state kept.
+
+    What whoever started it lets it ignore it ignores, as `nohup` does of a terminal that closes.
+    """
     # Elsewhere than in the main thread there are no signals to be had.
     with contextlib.suppress(ValueError):
         for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.default_int_handler)
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
 
 
 def _print(report: Report, as_json: bool, output: TextIO | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,20 @@ import typer
 
 import recurzoo
 from recurzoo.cli.main import COMMANDS, FAILED, app, main
+
+
+def test_what_it_was_started_to_ignore_it_ignores():
+    """As `nohup` starts it; else both signals end it as Control-C does."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        assert main(["list", "swrn-28-10*"]) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == signal.default_int_handler
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def test_list(capsys):

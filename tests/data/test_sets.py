@@ -56,7 +56,7 @@ REAL = {
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", ["cifar10", pytest.param("cifar100", marks=pytest.mark.slow)])
 def test_the_real_images_are_the_lossless_ones(name):
     """Mean and standard deviation of the training images, as published to the last digit."""
     folder = Path(os.environ["RECURZOO_DATA"], name)

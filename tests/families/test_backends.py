@@ -60,6 +60,7 @@ def run(script, backend):
     return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.others
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_family_trains_and_predicts(backend):
     if importlib.util.find_spec(backend) is None:

@@ -293,6 +293,7 @@ def test_a_checkpoint_of_the_zoo(images, tmp_path, randomize):
     np.testing.assert_allclose(logits(recurzoo.load(tmp_path / "checkpoint"), images), logits(model, images), rtol=1e-5)
 
 
+@pytest.mark.others
 @pytest.mark.tensorflow
 def test_files_open_on_jax(images, randomize, tmp_path):
     models = {case: with_random_weights(case, randomize) for case in ("full", "looped")}

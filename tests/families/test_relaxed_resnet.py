@@ -182,6 +182,7 @@ def test_a_checkpoint_holds_the_consolidated_form_and_opens(member, tmp_path):
         assert record.parameters == info("resnet-18-relaxed-all").parameters - 7 * 65
 
 
+@pytest.mark.others
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(randomize, tmp_path):
     model = randomize(RelaxedResNet((2, 2, 2), "relaxed", **SMALL))

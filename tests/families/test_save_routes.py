@@ -69,6 +69,7 @@ def test_route(route, model, images, tmp_path):
     route(model, images, tmp_path)
 
 
+@pytest.mark.others
 def test_files_of_tensorflow_open_on_jax(images, randomize, tmp_path):
     models = {case: routes.with_trained_logits(randomize(make(case))) for case in CASES}
     routes.files_open_on_jax(models, images, tmp_path)

@@ -89,6 +89,7 @@ def test_a_checkpoint_opens_with_its_own_head_or_a_new_one(randomize, tmp_path):
     assert larger.output_shape == (None, 12, 16, 1)
 
 
+@pytest.mark.others
 @pytest.mark.tensorflow
 def test_its_file_opens_on_jax(member, tmp_path):
     routes.files_open_on_jax({"x": routes.with_trained_logits(member)}, GRIDS, tmp_path)

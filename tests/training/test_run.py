@@ -67,6 +67,9 @@ def test_a_killed_run_resumes_to_the_same_losses(tmp_path):
 def test_a_run_that_is_told_to_end_says_how_it_goes_on(tmp_path, monkeypatch, capsys):
     data = write_folder(tmp_path / "pets")
     handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # Whatever the tests were started to ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     told: list[signal.Signals] = [*handlers]
     show = ProgressBar.show
 

@@ -172,7 +172,7 @@ def test_everything_that_fit_takes(model, images, tmp_path):
         keras.callbacks.ReduceLROnPlateau("val_loss"),
         keras.callbacks.SwapEMAWeights(),
     ]
-    compiled = {"optimizer": averaged, "metrics": ["mae"], "steps_per_execution": 2}
+    compiled = {"optimizer": averaged, "metrics": ["mae"]}
     weights = np.arange(4.0).reshape(4, *[1] * (targets.ndim - 2))
     validation = {"validation_data": (images, targets), "sample_weight": weights}
     fit(model, images, targets, compiled, callbacks=callbacks, **validation)
@@ -183,11 +183,12 @@ def test_everything_that_fit_takes(model, images, tmp_path):
 
 
 # Compiling takes long; one will do for all that have loops and banks.
+@pytest.mark.parametrize("settings", [{"jit_compile": True}, {"steps_per_execution": 2}])
 @pytest.mark.parametrize("name", ["stock", "rc"])
-def test_training_compiled_by_xla(name):
+def test_training_compiled_otherwise(name, settings):
     model = MODELS[name]()
     images = images_for(model)
-    fit(model, images, targets_for(model, images), {"jit_compile": True, "optimizer": "adamw"})
+    fit(model, images, targets_for(model, images), {"optimizer": "adamw", **settings})
 
 
 def test_distillation(model, images):
