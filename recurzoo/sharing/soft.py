@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -13,6 +14,9 @@ from recurzoo.sharing.bank import Fold, KernelBank, Sharing, as_loss
 from recurzoo.sharing.hard import fold_vectors, untied
 from recurzoo.sharing.similarity import absolute_cosines
 
+# How coefficients may start (appendix B).
+Coefficients = Literal["orthogonal", "identity", "sparse", "normal", "uniform"]
+
 
 @value
 class SoftSharing(Sharing):
@@ -21,19 +25,28 @@ class SoftSharing(Sharing):
     Args:
         num_templates: int, the paper's k; at most the number of slots.
         recurrence: float, the paper's lambda_R: how strongly training pulls all slots towards one kernel (section 3.2).
+        coefficients: how they start (appendix B): `"orthogonal"`, in columns of length 1; `"identity"`, of as many
+            templates as slots; `"normal"` or `"uniform"`, independent numbers; or `"sparse"`, normal ones of which half
+            in each slot are zero. The paper gives no variances: here a column of independent numbers has length 1 on
+            average, as an orthogonal one has.
 
     Raises:
-        ValueError: if `num_templates` is not positive, or `recurrence` is negative.
+        ValueError: if `num_templates` is not positive, `recurrence` is negative, or coefficients do not start so.
     """
 
     num_templates: int
     recurrence: float = 0.0
+    coefficients: Coefficients = "orthogonal"
 
     def __post_init__(self) -> None:
         if not isinstance(self.num_templates, int) or self.num_templates < 1 or self.recurrence < 0:
             raise ValueError(
                 "A soft sharing needs at least one template and a recurrence of zero or more. "
                 f"Received: num_templates={self.num_templates}, recurrence={self.recurrence}"
+            )
+        if self.coefficients not in get_args(Coefficients):
+            raise ValueError(
+                f"Coefficients start {', '.join(get_args(Coefficients))}. Received: coefficients={self.coefficients!r}"
             )
 
     def bank(self, slots: int, kernel_shape: tuple[int, ...], **kwargs: Any) -> SoftBank:
@@ -42,16 +55,26 @@ class SoftSharing(Sharing):
                 f"{slots} convolutions can share at most {slots} templates. "
                 f"Received: num_templates={self.num_templates}"
             )
+        if self.coefficients == "identity" and self.num_templates != slots:
+            raise ValueError(
+                f"Coefficients start as an identity of as many templates as convolutions, here {slots}. "
+                f"Received: num_templates={self.num_templates}"
+            )
         return SoftBank(self, slots, kernel_shape, **kwargs)
 
 
-def soft_or_untied(slots: int, num_templates: int | Literal["all"] | None, recurrence: float = 0.0) -> Sharing:
+def soft_or_untied(
+    slots: int,
+    num_templates: int | Literal["all"] | None,
+    recurrence: float = 0.0,
+    coefficients: Coefficients = "orthogonal",
+) -> Sharing:
     """The sharing that a number of templates stands for.
 
     Args:
         slots: int, how many convolutions there are.
         num_templates: int, the paper's k; `"all"` for as many as slots; None for no sharing, as in the plain network.
-        recurrence: float, see `SoftSharing`.
+        recurrence, coefficients: see `SoftSharing`.
 
     Returns:
         A `SoftSharing`, or a `HardSharing` in which every slot has its own kernel.
@@ -61,11 +84,13 @@ def soft_or_untied(slots: int, num_templates: int | Literal["all"] | None, recur
     """
     if num_templates is None:
         return untied(slots)
-    return SoftSharing(slots if num_templates == "all" else num_templates, recurrence)
+    return SoftSharing(slots if num_templates == "all" else num_templates, recurrence, coefficients)
 
 
 class SoftBank(KernelBank):
-    """Holds `templates` (k, height, width, in, out) and `coefficients` (slots, k), which start orthogonal: AᵀA = I."""
+    """Holds `templates` (k, height, width, in, out) and `coefficients` (slots, k), which start orthogonal: AᵀA = I; or
+    as the sharing says.
+    """
 
     sharing: SoftSharing
 
@@ -75,11 +100,29 @@ class SoftBank(KernelBank):
         self.coefficients = self.add_weight(
             name="coefficients",
             shape=(self.slots, self.sharing.num_templates),
-            initializer=_orthogonal,
+            initializer=self._start,
             autocast=False,
             regularizer=(lambda weight: as_loss(self._recurrence(weight))) if self.sharing.recurrence else None,
         )
         self.built = True
+
+    def _start(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        kind, (slots, templates) = self.sharing.coefficients, shape
+        # No backend decomposes a matrix in half precision.
+        wide = "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+        # A column's squares add up to 1, all of them those that are kept.
+        kept = templates - templates // 2 if kind == "sparse" else templates
+        deviation = math.sqrt(templates / (kept * slots))
+        initializer = {
+            "orthogonal": keras.initializers.Orthogonal(),
+            "identity": keras.initializers.Identity(),
+            "uniform": keras.initializers.RandomUniform(-math.sqrt(3) * deviation, math.sqrt(3) * deviation),
+        }.get(kind, keras.initializers.RandomNormal(stddev=deviation))
+        values = initializer(shape, wide)
+        if kind == "sparse":
+            drawn = keras.initializers.RandomUniform(0.0, 1.0)(shape, wide)
+            values = ops.where(ops.argsort(ops.argsort(drawn, axis=1), axis=1) < kept, values, ops.zeros_like(values))
+        return ops.cast(values, dtype)
 
     def kernels(self) -> Any:
         templates = ops.reshape(self.templates, (self.sharing.num_templates, -1))
@@ -103,9 +146,3 @@ class SoftBank(KernelBank):
     def fold(self, threshold: float) -> Fold:
         coefficients = ops.convert_to_numpy(self.coefficients)
         return fold_vectors(ops.convert_to_numpy(self.kernels()), self.similarity(), threshold, vectors=coefficients)
-
-
-def _orthogonal(shape: tuple[int, ...], dtype: Any = None) -> Any:
-    # No backend decomposes a matrix in half precision.
-    wide = "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
-    return ops.cast(keras.initializers.Orthogonal()(shape, wide), dtype)

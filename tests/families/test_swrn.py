@@ -129,6 +129,15 @@ def test_the_recurrence_regularizer_is_summed_over_stages():
     assert not SWRN(16, 1, 1, **SMALL).losses
 
 
+def test_how_coefficients_start_is_a_matter_of_the_config():
+    model = SWRN(16, 1, "all", coefficients="identity", **SMALL)
+    assert model.architecture["coefficients"] == "identity"
+    for stage in SWRN.from_config(model.get_config()).stages:
+        for bank in stage.banks:
+            if hasattr(bank, "coefficients"):
+                np.testing.assert_array_equal(bank.coefficients, np.eye(2))
+
+
 def test_another_sharing_is_a_matter_of_the_config():
     sharing = {"stage_3": HardSharing((0, 0), scaled=True)}
     model = SWRN(16, 1, 2, **SMALL).with_architecture(sharing=sharing)

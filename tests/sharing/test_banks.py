@@ -101,6 +101,26 @@ def test_templates_may_start_as_pytorch_has_it(sharing):
         build(sharing, 3, initializer="zeros")
 
 
+def test_coefficients_start_as_they_are_told_to():
+    start = {
+        kind: numpy(build(SoftSharing(60, coefficients=kind), 60 if kind == "identity" else 240).coefficients)
+        for kind in ("orthogonal", "identity", "sparse", "normal", "uniform")
+    }
+    np.testing.assert_array_equal(start["identity"], np.eye(60))
+    np.testing.assert_allclose(start["orthogonal"].T @ start["orthogonal"], np.eye(60), atol=1e-5)
+    np.testing.assert_array_equal((start["sparse"] == 0).sum(axis=1), 30)
+    for kind in ("sparse", "normal", "uniform"):
+        assert (start[kind] ** 2).sum(axis=0).mean() == pytest.approx(1, rel=0.1)
+        assert abs(start[kind].mean()) < 0.01
+    assert np.abs(start["uniform"]).max() < (3 / 240) ** 0.5 < np.abs(start["normal"]).max()
+    # An odd number keeps one more, and a slot never has none.
+    assert ((numpy(build(SoftSharing(3, coefficients="sparse"), 9).coefficients) != 0).sum(axis=1) == 2).all()
+    with pytest.raises(ValueError, match="Received: num_templates=2"):
+        build(SoftSharing(2, coefficients="identity"), 4)
+    with pytest.raises(ValueError, match="Received: coefficients='zeros'"):
+        SoftSharing(2, coefficients="zeros")
+
+
 def test_soft_similarity_is_that_of_the_coefficients(randomize):
     bank = randomize(build(SoftSharing(3), 5))
     np.testing.assert_allclose(bank.similarity(), numpy_layers.similarity(numpy(bank.coefficients)), atol=1e-6)

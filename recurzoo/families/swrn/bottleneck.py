@@ -12,7 +12,7 @@ from recurzoo.families.grammar import Templates
 from recurzoo.families.stems import imagenet_stem
 from recurzoo.families.swrn.names import count_bottlenecks
 from recurzoo.layers import BottleneckBlock
-from recurzoo.sharing.soft import soft_or_untied
+from recurzoo.sharing.soft import Coefficients, soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -27,6 +27,7 @@ class BottleneckSWRN(ZooModel):
         num_templates: int, templates a bank; `"all"` for as many as it has slots (the paper's); None for a plain
             Wide ResNet.
         recurrence: float, lambda_R, the strength of the recurrence regularizer.
+        coefficients: how they start, see `SoftSharing` (appendix B).
         num_classes: int.
         input_shape: `(height, width, channels)`.
         **kwargs: see `ZooModel`; mean and standard deviation default to ImageNet's.
@@ -41,6 +42,7 @@ class BottleneckSWRN(ZooModel):
         width: int = 2,
         num_templates: Templates = "all",
         recurrence: float = 0.0,
+        coefficients: Coefficients = "orthogonal",
         num_classes: int = 1000,
         input_shape: tuple[int | None, ...] = (224, 224, 3),
         name: str | None = None,
@@ -53,6 +55,8 @@ class BottleneckSWRN(ZooModel):
         for number, steps in enumerate(bottlenecks, start=1):
             planes = 64 * 2 ** (number - 1)
             block = BottleneckBlock(4 * planes, planes * width)
-            banks = tuple(soft_or_untied(slots, num_templates, recurrence) for slots in (steps - 1, steps, steps))
+            banks = tuple(
+                soft_or_untied(slots, num_templates, recurrence, coefficients) for slots in (steps - 1, steps, steps)
+            )
             x = self.stage(block, steps, banks, f"stage_{number}", strides=1 if number == 1 else 2)(x)
         self.finish(x, num_classes, name)

@@ -13,7 +13,7 @@ from recurzoo.families.stems import convolution
 from recurzoo.families.swrn.names import count_slots
 from recurzoo.layers import PreActivationBlock, StepNormalization
 from recurzoo.sharing import untied
-from recurzoo.sharing.soft import soft_or_untied
+from recurzoo.sharing.soft import Coefficients, soft_or_untied
 
 
 @keras.saving.register_keras_serializable("recurzoo")
@@ -27,6 +27,7 @@ class SWRN(ZooModel):
             SWRN-L-w); None for a plain Wide ResNet.
         dropout: float, rate between the convolutions of a block (0.3 in the paper's starred models).
         recurrence: float, lambda_R, the strength of the recurrence regularizer (section 3.2).
+        coefficients: how they start, see `SoftSharing` (appendix B).
         num_classes: int.
         input_shape: `(height, width, channels)`.
         **kwargs: see `ZooModel`.
@@ -42,6 +43,7 @@ class SWRN(ZooModel):
         num_templates: Templates = 2,
         dropout: float = 0.0,
         recurrence: float = 0.0,
+        coefficients: Coefficients = "orthogonal",
         num_classes: int = 10,
         input_shape: tuple[int | None, ...] = (32, 32, 3),
         name: str | None = None,
@@ -55,7 +57,7 @@ class SWRN(ZooModel):
             block = PreActivationBlock(channels, dropout=dropout)
             x = self.stage(block, 1, untied(1), f"stage_{number}_entry", strides=1 if number == 1 else 2)(x)
             if slots:
-                sharing = soft_or_untied(slots, num_templates, recurrence)
+                sharing = soft_or_untied(slots, num_templates, recurrence, coefficients)
                 x = self.stage(block, slots // 2, sharing, f"stage_{number}", across_sites=True)(x)
         x = layers.ReLU(name="relu")(StepNormalization(1, name="bn")(x))
         self.finish(x, num_classes, name)
