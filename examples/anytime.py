@@ -2,7 +2,7 @@
 
 `python examples/anytime.py DATA [LIMIT]`, where DATA is CIFAR-10 as `recurzoo evaluate` takes it, and LIMIT how many
 test images to answer for, 1,000 by default. Each network answers at some thresholds and, in turns with it, without
-stopping. It takes some minutes on 2 cores.
+stopping. It takes ten minutes on 2 cores.
 """
 
 # ruff: noqa: E402
