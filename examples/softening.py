@@ -50,26 +50,28 @@ def measure(data: str, limit: int) -> None:
             )
 
 
-def train(data: str) -> None:
+def train_on(data: str) -> None:
     """Two templates trained on, each time from the same softened network."""
     model, record = model_and_record(NAME)
-    model.trainable = False
     task = open_task(data, model, record, train=True)
     change = keras.Sequential(
         [keras.layers.ZeroPadding2D(4), keras.layers.RandomCrop(32, 32), keras.layers.RandomFlip("horizontal")]
     )
-    pairs = tf.data.Dataset.from_tensor_slices((task.train.images, task.train.labels))
-    batches = pairs.shuffle(len(task.train.images), seed=0).batch(BATCH, drop_remainder=True)
+    train = task.examples(0)
+    pairs = tf.data.Dataset.from_tensor_slices((train.images, train.labels))
+    batches = pairs.shuffle(len(train.images), seed=0).batch(BATCH, drop_remainder=True)
     batches = batches.map(lambda images, labels: (change(tf.cast(images, "float32"), training=True), labels))
     print(f"{NAME}: {accuracy(model, task)} of all test images")
     for distilled in (False, True):
         keras.utils.set_random_seed(0)
+        model.trainable = True
         softened = recurzoo.soften(model, 2)
-        softened.trainable = True
+        model.trainable = False
         steps = keras.optimizers.schedules.PolynomialDecay(RATE, EPOCHS * len(batches), 0.0)
         student: keras.Model = softened
         if distilled:
-            loss = keras.distillation.LogitsDistillation(temperature=2.0)
+            # By its name Keras 3.15 would compare logits as if they were probabilities.
+            loss = keras.distillation.LogitsDistillation(temperature=2.0, loss=keras.losses.KLDivergence())
             student = keras.distillation.Distiller(model, softened, loss)
         student.compile(
             keras.optimizers.SGD(steps, momentum=0.9, nesterov=True),
@@ -88,4 +90,4 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     measure(arguments.data, arguments.limit)
     if arguments.train:
-        train(arguments.data)
+        train_on(arguments.data)

@@ -430,7 +430,7 @@ def test_keras_distills_the_original_into_the_softened(model, rng):
     distiller = keras.distillation.Distiller(
         teacher=model,
         student=softened,
-        distillation_losses=keras.distillation.LogitsDistillation(temperature=2.0),
+        distillation_losses=keras.distillation.LogitsDistillation(temperature=2.0, loss=keras.losses.KLDivergence()),
         student_loss_weight=0.1,
     )
     distiller.compile(keras.optimizers.Adam(0.01), LOSS, jit_compile=COMPILED)

@@ -198,7 +198,7 @@ def test_distillation(model, images):
     teacher.trainable = False
     place = model.layers[-3].name
     losses = [
-        keras.distillation.LogitsDistillation(),
+        keras.distillation.LogitsDistillation(loss=keras.losses.KLDivergence()),
         keras.distillation.FeatureDistillation(loss="mse", teacher_layer_name=place, student_layer_name=place),
     ]
     both = keras.distillation.Distiller(teacher, model, losses, distillation_loss_weights=[1.0, 1.0])
@@ -207,6 +207,17 @@ def test_distillation(model, images):
     fit(both, images, np.array([0, 1, 2, 1]), compiled, class_weight={0: 1.0, 1: 2.0, 2: 3.0})
     for old, now in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
+
+
+def test_keras_compares_logits_as_probabilities_unless_it_is_given_a_loss():
+    """When this fails, Keras is mended, and docs/keras.md and docs/soften.md need not speak of it."""
+    teacher, student = np.array([[3.0, 1.0, -1.0]]), np.array([[1.0, 2.0, 0.5]])
+    first, second = (np.exp(logits / 2) / np.exp(logits / 2).sum() for logits in (teacher, student))
+    divergence = 2**2 * float((first * np.log(first / second)).sum())
+    by_name = keras.distillation.LogitsDistillation(temperature=2.0)
+    given = keras.distillation.LogitsDistillation(temperature=2.0, loss=keras.losses.KLDivergence())
+    assert float(given.compute_loss(teacher, student)) == pytest.approx(divergence, rel=1e-3)
+    assert float(by_name.compute_loss(teacher, student)) != pytest.approx(divergence, rel=0.1)
 
 
 def test_adapters(model, images, tmp_path):
