@@ -116,22 +116,6 @@ def soften_(
     return softened.soften_report
 
 
-def _parse(words: list[str]) -> Any:
-    """What `soften` takes as templates: a number or a word, or numbers by group; None without words."""
-    if not words:
-        return None
-    pairs = [word.rpartition("=") for word in words]
-    numbers = [int(count) if count.isdecimal() and len(count) < 10 else count for _, _, count in pairs]
-    if all(equals for _, equals, _ in pairs):
-        return {group: number for (group, _, _), number in zip(pairs, numbers, strict=True)}
-    if len(words) > 1:
-        raise typer.BadParameter(
-            f"give one number for all groups, or GROUP=K for each. Received: {' '.join(words)}",
-            param_hint="--templates",
-        )
-    return numbers[0]
-
-
 def quantize_(
     name: Name,
     out: Annotated[Path, typer.Option("--out", help="Folder for the checkpoint with its files in int8.")],
@@ -150,3 +134,19 @@ def quantize_(
     from recurzoo.exporting.quantizing import quantize
 
     return quantize(name, data, out, format or ("onnx", "litert"), limit, overwrite)
+
+
+def _parse(words: list[str]) -> Any:
+    """What `soften` takes as templates: a number or a word, or numbers by group; None without words."""
+    if not words:
+        return None
+    pairs = [word.rpartition("=") for word in words]
+    numbers = [int(count) if count.isdecimal() and len(count) < 10 else count for _, _, count in pairs]
+    if all(equals for _, equals, _ in pairs):
+        return {group: number for (group, _, _), number in zip(pairs, numbers, strict=True)}
+    if len(words) > 1:
+        raise typer.BadParameter(
+            f"give one number for all groups, or GROUP=K for each. Received: {' '.join(words)}",
+            param_hint="--templates",
+        )
+    return numbers[0]

@@ -10,7 +10,7 @@ from typing import Any
 from recurzoo.checkpoints.folder import RECORD, read_record
 from recurzoo.checkpoints.record import Record
 from recurzoo.exporting.exporter import CALIBRATION, export
-from recurzoo.exporting.formats import FORMATS, get_format
+from recurzoo.exporting.formats import FORMATS, format_of, get_format
 from recurzoo.exporting.quantizing import folded_for_int8
 from recurzoo.exporting.runtime import FileModel
 from recurzoo.tasks.task import open_task
@@ -20,7 +20,7 @@ from recurzoo.zoo.evaluating import Evaluation, model_and_record
 def is_file(name: str | os.PathLike[str]) -> bool:
     """Whether a name is the path of a file that an export may have written, by its ending."""
     path = Path(name)
-    return path.is_file() and path.suffix.lower() in {found.suffix for found in FORMATS.values() if found.suffix}
+    return path.is_file() and format_of(path) is not None
 
 
 def evaluate_file(path: str | os.PathLike[str], data: str, limit: int | None = None) -> Evaluation:
@@ -43,10 +43,10 @@ def evaluate_file(path: str | os.PathLike[str], data: str, limit: int | None = N
         >>> recurzoo.evaluate_file("rc.tflite", "tfds:cifar10").scores
     """
     path = Path(path)
-    if not is_file(path):
+    name = format_of(path)
+    if name is None or not path.is_file():
         endings = ", ".join(found.suffix for found in FORMATS.values() if found.suffix)
         raise ValueError(f"An exported file is measured by its path, which ends in {endings}. Received: {str(path)!r}")
-    (name,) = (name for name, found in FORMATS.items() if found.suffix == path.suffix.lower())
     runtime = get_format(name, int8=name == "c").load(path)
     beside = read_record(path.parent) if (path.parent / RECORD).is_file() else None
     record = beside if beside is not None and path.name in beside.files else Record(name=path.name, architecture=name)

@@ -68,17 +68,22 @@ FORMATS = {
 }
 
 
+def format_of(path: Path) -> str | None:
+    """The name of the format that a file's ending says; None if it says none."""
+    return next((name for name, found in FORMATS.items() if found.suffix and path.suffix.lower() == found.suffix), None)
+
+
 def check_suffix(path: Path, name: str) -> None:
     """Refuse a path whose ending is that of another format than the one it shall have.
 
     Raises:
         ValueError: if it is.
     """
-    others = [other for other, found in FORMATS.items() if found.suffix and path.suffix.lower() == found.suffix]
-    if others and others != [name]:
+    other = format_of(path)
+    if other not in (None, name):
         raise ValueError(
             f"A file's ending says what it is. Received: path={str(path)!r} for format={name!r}; take another path, or "
-            f"format={others[0]!r}"
+            f"format={other!r}"
         )
 
 

@@ -15,7 +15,7 @@ from recurzoo.base.records import Report
 from recurzoo.checkpoints.folder import EXPORTS, read_record
 from recurzoo.checkpoints.record import Parent, Record, Score
 from recurzoo.exporting.exporter import CALIBRATION, export
-from recurzoo.exporting.formats import get_format
+from recurzoo.exporting.formats import format_of, get_format
 from recurzoo.exporting.runtime import FileModel
 from recurzoo.rewriting import fold, reestimate_batch_norm
 from recurzoo.rewriting.fold import has_soft_banks
@@ -144,7 +144,8 @@ def folded_for_int8(model: keras.Model, task: Task, record: Record) -> keras.Mod
 
 def file_scores(path: Path, task: Task) -> tuple[Score, ...]:
     """What a file of a checkpoint reaches in its runtime; scores that tell which file they are of."""
-    (format,) = (format for format, name in EXPORTS.items() if name == path.name)
+    format = format_of(path)
+    assert format is not None
     model: Any = FileModel(get_format(format).load(path))
     return tuple(score.replace(model=path.name) for score in task.scores(model))
 

@@ -110,7 +110,7 @@ class SoftBank(KernelBank):
         kind, (slots, templates) = self.sharing.coefficients, shape
         # No backend decomposes a matrix in half precision.
         wide = "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
-        # A column's squares add up to 1, all of them those that are kept.
+        # So that the squares of a column's numbers, of sparse ones those that are kept, add up to 1 on average.
         kept = templates - templates // 2 if kind == "sparse" else templates
         deviation = math.sqrt(templates / (kept * slots))
         initializer = {
