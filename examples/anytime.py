@@ -7,9 +7,8 @@ stopping. It takes ten minutes on 2 cores.
 
 # ruff: noqa: E402
 import os
-import statistics
 import sys
-import time
+from functools import partial
 
 from recurzoo.base.environment import import_quietly
 
@@ -17,7 +16,10 @@ from recurzoo.base.environment import import_quietly
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import_quietly("tensorflow")
 
+import numpy as np
+
 import recurzoo
+from recurzoo.benchmarking.run import take_turns
 from recurzoo.tasks.task import open_task
 from recurzoo.zoo.evaluating import model_and_record
 
@@ -38,15 +40,8 @@ def main(data: str, limit: int) -> None:
             answers, labels = sure(images), whole(images)
             same = (answers.labels == labels.labels).mean()
             operations = answers.operations.mean() / labels.operations.mean()
-            ratios = []
-            for pair in range(PAIRS):
-                seconds = {}
-                for each in (sure, whole) if pair % 2 else (whole, sure):
-                    start = time.perf_counter()
-                    each(images)
-                    seconds[each] = time.perf_counter() - start
-                ratios.append(seconds[sure] / seconds[whole])
-            spent = statistics.median(ratios)
+            seconds = take_turns([partial(sure, images), partial(whole, images)], PAIRS, 0)
+            spent = np.median(seconds[0] / seconds[1])
             print(f"| {name} | {threshold} | {same:.1%} | {operations:.2f} | {spent:.2f} |", flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -122,17 +122,20 @@ class Anytime:
             raise ValueError(f"What is measured is one of {get_args(Measure)}. Received: measure={measure!r}")
         self.model, self.threshold, self.measure = model, float(threshold), measure
         self.readouts = dict(readouts or {})
-        network = Steps(model)
+        self._network = network = Steps(model)
         if not network.is_readable(network.steps[-1]):
             raise ValueError(f"Answers are those of a network with a head. Received: {model.name!r}, without one")
         known = {state_names(piece)[-1] for piece in network.steps}
         if unknown := sorted(set(self.readouts) - known):
             raise ValueError(f"This network has no such states. Received: readouts of {', '.join(unknown[:3])}")
         self._macs = macs_by_step(model)
+        self._compiled: dict[bool, list[_Part]] = {}
 
     def at(self, threshold: float) -> Anytime:
         """The same at another threshold."""
-        return Anytime(self.model, threshold, self.measure, self.readouts)
+        other = Anytime(self.model, threshold, self.measure, self.readouts)
+        other._compiled = self._compiled
+        return other
 
     def __call__(self, images: Any, batch_size: int = BATCH) -> Answers:
         """Answer for some images.
@@ -144,29 +147,25 @@ class Anytime:
         Returns:
             `Answers`.
         """
-        network, images = Steps(self.model), np.asarray(images)
-        parts = [self._answer(network, batch) for _, batch in batches(images, "answering", batch_size)]
-        whole = (np.concatenate([getattr(part, name) for part in parts]) for name in Answers.__dataclass_fields__)
+        images = np.asarray(images)
+        answers = [self._answer(batch) for _, batch in batches(images, "answering", batch_size)]
+        whole = (np.concatenate([getattr(part, name) for part in answers]) for name in Answers.__dataclass_fields__)
         return Answers(*whole)
 
-    def _answer(self, network: Steps, state: State) -> Answers:
+    def _answer(self, state: State) -> Answers:
         count = int(state.shape[0])
         logits: np.ndarray | None = None
         steps, operations = np.zeros(count, int), np.zeros(count, int)
         going = np.arange(count)
         earlier: list[np.ndarray] = []
         taken = spent = 0
-        for piece in network.body:
-            state = network.run(piece, _padded(state))
-            taken += piece.step is not None
-            spent += self._cost(piece)
-            last = piece is network.body[-1]
-            if not (last or (self.threshold < 1 and self._reads(network, piece))):
-                continue
-            spent += self._cost_of_reading(network, piece)
-            read = self._read(network, piece, state)[: len(going)]
+        parts = self._parts(early=self.threshold < 1)
+        for part in parts:
+            state, tensor = part.run(_padded(state))
+            taken, spent = taken + part.steps, spent + part.operations
+            read = np.asarray(ops.convert_to_numpy(tensor))[: len(going)]
             stop = np.ones(len(going), bool)
-            if not last:
+            if part is not parts[-1]:
                 stop = sureness(self.measure, read, earlier) > self.threshold
                 earlier = [*earlier, predicted(read)][1 - AGREEING :]
             logits = np.zeros((count, *read.shape[1:]), read.dtype) if logits is None else logits
@@ -191,27 +190,23 @@ class Anytime:
         Returns:
             A `Probe`.
         """
-        network, images = Steps(self.model), np.asarray(images)
-        pieces = [piece for piece in network.body if piece is network.body[-1] or self._reads(network, piece)]
-        logits: dict[Piece, list[np.ndarray]] = {piece: [] for piece in pieces}
+        images, parts = np.asarray(images), self._parts(early=True)
+        logits: list[list[np.ndarray]] = [[] for _ in parts]
         for _, state in batches(images, "reading out"):
-            for piece in network.body:
-                state = network.run(piece, state)
-                if piece in logits:
-                    logits[piece].append(self._read(network, piece, state))
-        before = np.cumsum([self._cost(piece) for piece in network.body])
-        places = [network.body.index(piece) for piece in pieces]
-        read = np.array([self._cost_of_reading(network, piece) for piece in pieces])
-        steps = np.cumsum([piece.step is not None for piece in network.body])
+            for part, found in zip(parts, logits, strict=True):
+                state, tensor = part.run(state)
+                found.append(ops.convert_to_numpy(tensor))
+        read = np.array([part.operations_of_reading for part in parts])
+        together = np.cumsum([part.operations for part in parts])
         return Probe(
             measure=self.measure,
-            names=tuple(state_names(piece)[-1] for piece in pieces),
-            logits=np.stack([np.concatenate(logits[piece]) for piece in pieces]),
+            names=tuple(part.name for part in parts),
+            logits=np.stack([np.concatenate(found) for found in logits]),
             labels=np.asarray(labels),
-            steps=steps[places],
+            steps=np.cumsum([part.steps for part in parts]),
             # To each readout by itself, and with all readouts before it.
-            alone=before[places] + read,
-            together=before[places] + np.cumsum(read),
+            alone=together - np.cumsum(read) + read,
+            together=together,
             score=score or _share_right,
         )
 
@@ -241,23 +236,47 @@ class Anytime:
         """
         return self.at(self.probe(images, labels, score).choose(accuracy, budget))
 
-    def _reads(self, network: Steps, piece: Piece) -> bool:
-        return piece.step is not None and (state_names(piece)[-1] in self.readouts or network.is_readable(piece))
+    def _parts(self, early: bool) -> list[_Part]:
+        """The network cut after each step where it is read out: after the last alone, or `early` too."""
+        if early not in self._compiled:
+            parts: list[_Part] = []
+            pieces: list[Piece] = []
+            for piece in self._network.body:
+                pieces.append(piece)
+                if piece is self._network.body[-1] or (early and self._reads(piece)):
+                    parts.append(self._part(pieces))
+                    pieces = []
+            self._compiled[early] = parts
+        return self._compiled[early]
 
-    def _read(self, network: Steps, piece: Piece, state: State) -> np.ndarray:
-        head = self.readouts.get(state_names(piece)[-1])
-        if head is None or piece is network.body[-1]:
-            return np.asarray(ops.convert_to_numpy(network.read_out(readout_of(state))))
-        return np.asarray(ops.convert_to_numpy(ops.mean(readout_of(state), axis=(1, 2)))) @ head.kernel + head.bias
+    def _reads(self, piece: Piece) -> bool:
+        return piece.step is not None and (state_names(piece)[-1] in self.readouts or self._network.is_readable(piece))
 
-    def _cost(self, piece: Piece) -> int:
-        return self._macs.get(piece.name, 0)
+    def _part(self, pieces: list[Piece]) -> _Part:
+        network, name = self._network, state_names(pieces[-1])[-1]
+        head = None if pieces[-1] is network.body[-1] else self.readouts.get(name)
+        reading = self._operations(network.head) if head is None else int(head.kernel.size)
+        return _Part(
+            name=name,
+            run=network.compile(pieces, (head or network).read_out),
+            steps=sum(piece.step is not None for piece in pieces),
+            operations=self._operations(pieces) + reading,
+            operations_of_reading=reading,
+        )
 
-    def _cost_of_reading(self, network: Steps, piece: Piece) -> int:
-        head = self.readouts.get(state_names(piece)[-1])
-        if head is None or piece is network.body[-1]:
-            return sum(self._cost(part) for part in network.head)
-        return int(head.kernel.size)
+    def _operations(self, pieces: Iterable[Piece]) -> int:
+        return sum(self._macs.get(piece.name, 0) for piece in pieces)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a network does from one readout to the next."""
+
+    name: str
+    run: Callable[[State], tuple[State, Any]]
+    steps: int
+    operations: int
+    operations_of_reading: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from keras import ops
 from recurzoo.analysis.subject import batches
 from recurzoo.base.optional import import_optional
 from recurzoo.rewriting.outputs import with_outputs
-from recurzoo.rewriting.steps import Steps, readout_of, state_names
+from recurzoo.rewriting.steps import State, Steps, readout_of, state_names
 
 # Passes of the solver, which ends sooner where it has found the minimum.
 PASSES = 200
@@ -28,6 +29,12 @@ class LinearHead:
 
     kernel: np.ndarray
     bias: np.ndarray
+
+    def read_out(self, state: State) -> Any:
+        """The logits of a state, a tensor `(images, classes)`."""
+        mean = ops.mean(readout_of(state), axis=(1, 2))
+        kernel, bias = (ops.convert_to_tensor(array, mean.dtype) for array in (self.kernel, self.bias))
+        return ops.matmul(mean, kernel) + bias
 
 
 # By the name of the state that each one reads.

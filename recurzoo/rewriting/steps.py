@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,6 +114,43 @@ class Steps:
     def read_out(self, state: State, training: bool = False) -> Any:
         """What the network's own head gives for a state."""
         return self.through(self.head, readout_of(state), training)
+
+    def compile(self, pieces: Sequence[Piece], read: Callable[[State], Any]) -> Callable[[State], tuple[State, Any]]:
+        """Compile several pieces for inference, and what reads the state after them.
+
+        Args:
+            pieces: to be run one after the other.
+            read: from a state to what is read, in Keras' operations.
+
+        Returns:
+            A function from the state before the pieces to the state after them and what is read. It always takes the
+            model's present weights.
+        """
+
+        def run(state: State) -> tuple[State, Any]:
+            # With kernels of its own, which are part of what is compiled.
+            apart = copy(self)
+            apart._kernels = {}
+            state = apart.through(pieces, state)
+            return state, read(state)
+
+        backend = keras.backend.backend()
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            return tf.function(run, reduce_retracing=True)
+        if backend == "jax":
+            import jax
+
+            variables = self.model.variables
+
+            @jax.jit
+            def run_with(values: list[Any], state: State) -> tuple[State, Any]:
+                with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                    return run(state)
+
+            return lambda state: run_with([variable.value for variable in variables], state)
+        return run
 
     def is_readable(self, piece: Piece) -> bool:
         """Whether the head fits the state after a piece: one of as many channels as the last, or the last of a graph's

@@ -12,7 +12,7 @@ from recurzoo.analysis.subject import Subject
 from recurzoo.analysis.tradeoff import measure_anytime
 from recurzoo.layers.operations import macs, macs_by_step
 from recurzoo.models import RC
-from tests.support.networks import SMALL
+from tests.support.networks import SMALL, make
 
 
 def softmax(logits):
@@ -55,6 +55,20 @@ def test_each_image_stops_where_it_is_sure(measure, case):
     before = sum(count for name, count in parts.items() if not name.startswith(("cell_2", "head")))
     spent = [before + sum(parts[f"cell_2/{step}"] for step in range(t + 1)) + (t + 1) * parts["head"] for t in range(4)]
     assert answers.operations[same].tolist() == [spent[t] for t in stop[same]]
+
+
+@pytest.mark.parametrize("family", ["rc", "swrn", "frnn"])
+def test_it_answers_with_the_weights_that_the_network_has_now(family, randomize, rng):
+    model = randomize(make(family))
+    images = rng.uniform(0, 255, (6, *model.input_shape[1:])).astype("float32")
+    early = Anytime(model, 0.0)
+    for each in (early, early.at(1.0)):
+        each(images)
+    randomize(model)
+    states = trajectory(model, images).values()
+    first = next(moment.logits for moment in states if moment.logits is not None)
+    for each, expected in ((early, first), (early.at(1.0), model.predict(images, verbose=0))):
+        np.testing.assert_allclose(each(images).logits, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_only_what_is_surer_than_the_threshold_stops():
