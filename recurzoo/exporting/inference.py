@@ -113,6 +113,7 @@ def inference_function(model: keras.Model, shared: SharedKernels | None = None, 
             if shared is not None:
                 stack.enter_context(shared.served(dict(zip(arrays, kernels, strict=True))))
             stack.enter_context(_unrolled(model))
+            stack.enter_context(_inlined())
             return by_name(model(images, training=False))
 
     return tf.function(infer, input_signature=[images, *kernels])
@@ -148,6 +149,22 @@ def _unrolled(model: keras.Model) -> Iterator[None]:
     finally:
         for stage, was in zip(stages, before, strict=True):
             stage.unroll = was
+
+
+@contextmanager
+def _inlined() -> Iterator[None]:
+    """Trace functions inside a function as part of it.
+
+    On a CPU Keras compiles grouped convolutions by XLA, in a function of their own that no converter takes apart.
+    """
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _layers(model: keras.Model, kind: type | tuple[type, ...]) -> Iterator[Any]:

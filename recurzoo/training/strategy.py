@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
@@ -18,6 +20,8 @@ from recurzoo.base.environment import accelerators
 from recurzoo.catalog.recipe import Recipe
 
 Words = Literal["auto", "mirrored", "multiworker", "none"]
+# Seconds by which JAX's first worker outlives the others.
+LEAVE = 2
 
 
 class Strategy:
@@ -86,6 +90,16 @@ class Strategy:
         """
         return content
 
+    def arrays(self, drawn: np.ndarray, targets: np.ndarray, batch_size: int) -> dict[str, Any]:
+        """What Keras' `fit` takes as arrays of a row an image.
+
+        Args:
+            drawn: array, whole batches.
+            targets: array, likewise.
+            batch_size: int, of all replicas together.
+        """
+        return {"x": drawn, "y": targets, "batch_size": batch_size}
+
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
         """What Keras' `fit` takes as a stream of batches, of which each worker reads its own part alone.
 
@@ -101,22 +115,64 @@ class Strategy:
         """Tell of another worker's end in one sentence."""
         yield
 
+    def _own(self, rows: np.ndarray, batch_size: int) -> np.ndarray:
+        """Of whole batches of rows those of this worker."""
+        parts = rows.reshape(-1, self.workers, batch_size // self.workers, *rows.shape[1:])
+        return parts[:, self.worker].reshape(-1, *rows.shape[1:])
+
 
 class JaxStrategy(Strategy):
-    """`keras.distribution.DataParallel`: one program over all devices of this process."""
+    """`keras.distribution.DataParallel`: one program over all devices of all processes.
 
-    kind = "mirrored"
+    Args:
+        kind: `"mirrored"` or `"multiworker"`.
+        worker: int, which worker this process is.
+        workers: int, how many there are.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "mirrored", worker: int = 0, workers: int = 1) -> None:
+        self.kind = kind
+        self.worker = worker
+        self.workers = workers
         devices = keras.distribution.list_devices()
         self.replicas = len(devices)
-        self.distribution = keras.distribution.DataParallel(devices=devices)
+        # Each worker brings its own part of a batch; Keras itself shares out nothing but a `tf.data.Dataset`.
+        self.distribution = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
 
     def scope(self) -> AbstractContextManager[Any]:
         return self.distribution.scope()
 
     def scope_of_data(self) -> AbstractContextManager[Any]:
         return self.scope()
+
+    def share(self, content: bytes, worker: int = 0) -> bytes:
+        if self.workers == 1:
+            return content
+        from jax.experimental.multihost_utils import broadcast_one_to_all
+
+        mine = worker == self.worker
+        size = int(broadcast_one_to_all(np.int32(len(content)), is_source=mine))
+        if not size:
+            return b""
+        numbers = np.frombuffer(content, "uint8") if mine else np.zeros(size, "uint8")
+        return np.asarray(broadcast_one_to_all(numbers, is_source=mine)).tobytes()
+
+    def arrays(self, drawn: np.ndarray, targets: np.ndarray, batch_size: int) -> dict[str, Any]:
+        own = (self._own(rows, batch_size) for rows in (drawn, targets))
+        return super().arrays(*own, batch_size // self.workers)
+
+    def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
+        return super().feed(stream, self._own(drawn, batch_size), batch_size // self.workers)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            # JAX has no class of errors for it.
+            if self.workers == 1 or not any(word in str(error) for word in ("Gloo ", "NCCL", "oordination service")):
+                raise
+            raise _lost(str(error)) from None
 
 
 class TensorFlowStrategy(Strategy):
@@ -169,8 +225,7 @@ class TensorFlowStrategy(Strategy):
         import tensorflow as tf
 
         # Of a stream that Keras shares out, every worker would decode all images.
-        own = drawn.reshape(-1, self.workers, batch_size // self.workers, drawn.shape[-1])[:, self.worker]
-        batches = stream(own.reshape(-1, drawn.shape[-1]), batch_size // self.replicas)
+        batches = stream(self._own(drawn, batch_size), batch_size // self.replicas)
         kinds = keras.tree.map_structure(
             lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), next(iter(batches))
         )
@@ -212,10 +267,14 @@ class TensorFlowStrategy(Strategy):
                     f"Received: {self.replicas // self.workers} devices on each of {self.workers} workers here, and "
                     "others elsewhere"
                 ) from None
-            raise ConnectionError(
-                "Another worker has ended or cannot be reached; start all of them again with --resume. "
-                f"Received: {shorten(error.message, 200)}"
-            ) from None
+            raise _lost(error.message) from None
+
+
+def _lost(message: str) -> ConnectionError:
+    return ConnectionError(
+        "Another worker has ended or cannot be reached; start all of them again with --resume. "
+        f"Received: {shorten(message, 200)}"
+    )
 
 
 def find_strategy(word: str = "auto") -> Strategy:
@@ -238,7 +297,7 @@ def find_strategy(word: str = "auto") -> Strategy:
         raise ValueError(f"A strategy is one of {', '.join(get_args(Words))}. Received: {shorten(word)}")
     backend = keras.backend.backend()
     if word == "auto":
-        workers = len(_cluster()[0]) if backend == "tensorflow" and os.environ.get("TF_CONFIG") else 1
+        workers = len(_cluster()[0]) if backend != "torch" and os.environ.get("TF_CONFIG") else 1
         word = (
             "multiworker" if workers > 1 else "mirrored" if backend != "torch" and len(accelerators()) > 1 else "none"
         )
@@ -247,12 +306,7 @@ def find_strategy(word: str = "auto") -> Strategy:
     if backend == "torch":
         raise ValueError(f"PyTorch trains on one device here; take TensorFlow or JAX. Received: strategy={word!r}")
     if backend == "jax":
-        if word == "multiworker":
-            raise ValueError(
-                "On JAX one process trains on all devices of one machine; take strategy='mirrored', or TensorFlow. "
-                f"Received: strategy={word!r}"
-            )
-        return JaxStrategy()
+        return JaxStrategy() if word == "mirrored" else _join_jax_workers()
     import tensorflow as tf
 
     if word == "mirrored":
@@ -289,11 +343,49 @@ def _join_workers() -> Strategy:
     try:
         strategy = mended(tf.distribute.MultiWorkerMirroredStrategy)()
     except RuntimeError as error:
-        raise ValueError(
-            "Workers connect before TensorFlow computes anything; find the strategy at the start of the process. "
-            f"Received: {shorten(str(error), 200)}"
-        ) from None
+        raise _joined_too_late(error) from None
     return TensorFlowStrategy("multiworker", strategy, number, len(addresses))
+
+
+def _join_jax_workers() -> Strategy:
+    import jax
+
+    addresses, number = _cluster()
+    # Else JAX aborts this process, with no exit status of ours, as soon as it hears that another one has ended. Where
+    # that is the first one, by which all others hear of each other, it does so all the same.
+    jax.config.update("jax_enable_recoverability", True)
+    with _without_output():
+        try:
+            keras.distribution.initialize(addresses[0], len(addresses), number)
+        except RuntimeError as error:
+            raise _joined_too_late(error) from None
+        strategy = JaxStrategy("multiworker", number, len(addresses))
+        # The first time that workers exchange something, which says so.
+        strategy.share(b"")
+    if strategy.chief:
+        # Whoever takes its leave of a first worker that is gone is aborted too.
+        atexit.register(time.sleep, LEAVE)
+    return strategy
+
+
+def _joined_too_late(error: RuntimeError) -> ValueError:
+    return ValueError(
+        "Workers connect before anything is computed; find the strategy at the start of the process. "
+        f"Received: {shorten(str(error), 200)}"
+    )
+
+
+@contextlib.contextmanager
+def _without_output() -> Iterator[None]:
+    """Drop what libraries print past Python on the standard output, which belongs to a command's report."""
+    kept = os.dup(1)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @cache

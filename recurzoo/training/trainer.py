@@ -162,7 +162,7 @@ def train_epoch(
                 "steps_per_epoch": len(order) // batch_size,
             }
         else:
-            fed = {"x": drawn, "y": targets(labels[order]), "batch_size": batch_size}
+            fed = trainer.strategy.arrays(drawn, targets(labels[order]), batch_size)
         try:
             history = trainer.fit(
                 **fed,

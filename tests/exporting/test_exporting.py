@@ -15,6 +15,8 @@ from recurzoo.exporting import export, formats
 from recurzoo.exporting.memory import peak_memory
 from recurzoo.layers import PostActivationBlock, PreActivationBlock, Stage
 from recurzoo.models import SWRN
+from recurzoo.rewriting.fold import fold
+from recurzoo.rewriting.soften import soften
 from recurzoo.sharing import HardSharing, partly, tied
 from tests.support.latency import latency_ratio
 from tests.support.networks import make
@@ -57,6 +59,18 @@ def scaled():
 
 
 # With each model, the kernels of its 3x3 convolutions that must be in the file: (in, out) of each, the stem's left out.
+def convolutions():
+    """Two layers of each kind of convolution, softened to one kernel a kind, and folded."""
+    kinds = [{}, {"groups": 4}, {"dilation_rate": 2}]
+    x = inputs = keras.Input((8, 8, 16))
+    for settings in kinds * 2:
+        x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False, **settings)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+        x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    x = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
+    return fold(soften(keras.Model(inputs, x), templates=1), 0.9)
+
+
 MODELS = {
     "folded": (folded, [(16, 16)] * 3 + [(16, 32)] + [(32, 32)] * 2 + [(32, 64)] + [(64, 64)] * 2),
     "partly": (partly_shared, [(16, 16)] * 3),
@@ -66,6 +80,8 @@ MODELS = {
         lambda: SWRN(16, 1, None, input_shape=(8, 8, 3), include_top=False),
         [(16, 16)] * 4 + [(16, 32)] + [(32, 32)] * 3 + [(32, 64)] + [(64, 64)] * 3,
     ),
+    # What is dilated shares with what is not; what is depthwise or in groups is smaller than what is counted.
+    "convolutions": (convolutions, [(16, 16)]),
     # Four slots a stage of two templates each.
     "soft": (
         lambda: SWRN(22, 1, 2, input_shape=(8, 8, 3)),

@@ -147,7 +147,7 @@ def start(module: str, *words: Any, **environment: str) -> subprocess.Popen[str]
     )
 
 
-def start_workers(module: str, *words: Any, count: int = 2) -> list[subprocess.Popen[str]]:
+def start_workers(module: str, *words: Any, count: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
     """Start workers of one cluster on this machine; of the words, `{worker}` is each one's number."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -156,7 +156,7 @@ def start_workers(module: str, *words: Any, count: int = 2) -> list[subprocess.P
         addresses = [f"127.0.0.1:{found.getsockname()[1]}" for found in sockets]
     tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": n}} for n in range(count)]
     return [
-        start(module, *(str(word).format(worker=n) for word in words), TF_CONFIG=json.dumps(task))
+        start(module, *(str(word).format(worker=n) for word in words), TF_CONFIG=json.dumps(task), **environment)
         for n, task in enumerate(tasks)
     ]
 

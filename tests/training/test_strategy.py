@@ -89,6 +89,16 @@ def test_two_devices_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
         assert_same_training(found, on_one_device(case, "jax"), case, copies=2, replicas=2, workers=1)
 
 
+@pytest.mark.parametrize("cases", [("rc",), pytest.param(ALL, marks=pytest.mark.slow)], ids=["fast", "slow"])
+def test_two_processes_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
+    pytest.importorskip("jax")
+    succeed(*start_workers(SCRIPT, "multiworker", tmp_path / "{worker}.npz", *cases, KERAS_BACKEND="jax"))
+    for worker in (0, 1):
+        found = np.load(tmp_path / f"{worker}.npz")
+        for case in cases:
+            assert_same_training(found, on_one_device(case, "jax"), case, copies=1, replicas=2, workers=2)
+
+
 @pytest.mark.tensorflow
 def test_keras_still_needs_its_mends():
     """Where one of these fails, a mend in `recurzoo.training.strategy` can go."""

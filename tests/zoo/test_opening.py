@@ -112,17 +112,24 @@ def test_a_backbone_of_keras_hub(monkeypatch):
     assert record.name == "keras_hub:resnet_50_imagenet"
 
 
-def test_keras_hubs_own_resnet_softens(rng):
-    keras_hub = pytest.importorskip("keras_hub")
-    model = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[8, 16],
-        stackwise_num_blocks=[3, 3],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(16, 16, 3),
-    )
+@pytest.mark.others
+@pytest.mark.parametrize("backbone", ["resnet", "vgg"])
+def test_keras_hubs_own_backbones_soften(backbone, rng):
+    from keras_hub.models import ResNetBackbone, VGGBackbone
+
+    if backbone == "vgg":
+        model = VGGBackbone(stackwise_num_repeats=[2, 2], stackwise_num_filters=[8, 8], image_shape=(16, 16, 3))
+    else:
+        model = ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64, 128],
+            stackwise_num_blocks=[2, 2],
+            stackwise_num_strides=[1, 2],
+            block_type="basic_block",
+            image_shape=(16, 16, 3),
+        )
     softened = recurzoo.soften(model, templates="all")
+    assert recurzoo.plan_softening(model).groups
     x = rng.uniform(0, 1, (2, 16, 16, 3)).astype("float32")
     np.testing.assert_allclose(outputs(softened, x), outputs(model, x), atol=1e-4)
