@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -19,10 +20,13 @@ CHANGES = {"architecture": "rc-1-w4", "dataset": "pets", "image_size": 8, "batch
 CHANGES |= {"optimizer.learning_rate": 0.001, "average.last": 0.5}
 
 
-def start_run(data, out, *words, **changes):
+BACKENDS = pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
+
+
+def start_run(data, out, *words, backend="tensorflow", **changes):
     sets = [word for key, value in (CHANGES | changes).items() for word in ("--set", f"{key}={value}")]
     words = ["train", "swrn-22-1-2.cifar10.cpu", "--data", data, "--out", out, *sets, *words]
-    return start_workers("recurzoo", *words, "--strategy", "multiworker", "--json")
+    return start_workers("recurzoo", *words, "--strategy", "multiworker", "--json", KERAS_BACKEND=backend)
 
 
 def epochs_done(folder):
@@ -45,9 +49,11 @@ def assert_one_sentence(errors):
     return line
 
 
-def test_workers_that_differ_are_refused_in_the_same_sentence(tmp_path):
+@BACKENDS
+def test_workers_that_differ_are_refused_in_the_same_sentence(tmp_path, backend):
     data = write_folder(tmp_path / "pets")
-    ends = finish(*start_run(data, tmp_path / "run", **{"epochs": 2, "optimizer.momentum": "0.{worker}5"}))
+    changes = {"epochs": 2, "optimizer.momentum": "0.{worker}5"}
+    ends = finish(*start_run(data, tmp_path / "run", backend=backend, **changes))
     assert [status for status, _, _ in ends] == [1, 1]
     lines = {assert_one_sentence(errors) for _, _, errors in ends}
     assert len(lines) == 1
@@ -56,9 +62,11 @@ def test_workers_that_differ_are_refused_in_the_same_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_only_the_chief_writes(tmp_path):
+@BACKENDS
+def test_only_the_chief_writes(tmp_path, backend):
     data = write_folder(tmp_path / "pets")
-    (status, output, _), (other, others_output, _) = finish(*start_run(data, tmp_path / "{worker}", epochs=2))
+    workers = start_run(data, tmp_path / "{worker}", backend=backend, epochs=2)
+    (status, output, _), (other, others_output, _) = finish(*workers)
     assert (status, other) == (0, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "pets"]
     record = json.loads((tmp_path / "0" / "rc-1-w4.pets" / "record.json").read_text())
@@ -68,21 +76,67 @@ def test_only_the_chief_writes(tmp_path):
 
 
 @pytest.mark.slow
+@BACKENDS
 @pytest.mark.parametrize("killed", [[0], [1], [0, 1]], ids=["chief", "other", "both"])
-def test_a_run_goes_on_after_workers_were_killed(tmp_path, killed):
+def test_a_run_goes_on_after_workers_were_killed(tmp_path, killed, backend):
     data = write_folder(tmp_path / "pets")
-    assert all(not status for status, _, _ in finish(*start_run(data, tmp_path / "whole", epochs=40)))
-    workers = start_run(data, tmp_path / "run", epochs=40)
+
+    def start(folder, *words):
+        return start_run(data, tmp_path / folder, *words, backend=backend, epochs=40)
+
+    assert all(not status for status, _, _ in finish(*start("whole")))
+    workers = start("run")
     wait_for(lambda: epochs_done(tmp_path / "run") >= 3, workers)
     for worker in killed:
         workers[worker].send_signal(signal.SIGKILL)
     ends = finish(*workers, seconds=60)
     for worker, (status, _, errors) in enumerate(ends):
-        assert status == (-signal.SIGKILL if worker in killed else 1)
-        assert worker in killed or "--resume" in assert_one_sentence(errors)
+        if worker in killed:
+            assert status == -signal.SIGKILL
+        elif status == -signal.SIGABRT:
+            # JAX's own end, where the chief is gone.
+            assert backend == "jax"
+            assert killed == [0]
+        else:
+            assert status == 1
+            assert "--resume" in assert_one_sentence(errors)
     assert 3 <= epochs_done(tmp_path / "run") < 40
-    assert all(not status for status, _, _ in finish(*start_run(data, tmp_path / "run", "--resume", epochs=40)))
+    assert all(not status for status, _, _ in finish(*start("run", "--resume")))
     assert_equal_weights(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of its own, of 400 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("Only root may mount a disk.")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@BACKENDS
+def test_a_run_goes_on_after_the_chiefs_disk_was_full(tmp_path, small_disk, backend):
+    data = write_folder(tmp_path / "pets")
+    whole, run = tmp_path / "whole", small_disk / "run"
+    assert all(not status for status, _, _ in finish(*start_run(data, whole, backend=backend, epochs=40)))
+    workers = start_run(data, run, backend=backend, epochs=40)
+    wait_for(lambda: epochs_done(run) >= 3, workers)
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(bytes(400_000))
+    (chief, _, errors), (other, _, others_errors) = finish(*workers, seconds=60)
+    assert chief == 1
+    assert "The disk is full" in assert_one_sentence(errors)
+    if other != -signal.SIGABRT or backend != "jax":
+        assert other == 1
+        assert "--resume" in assert_one_sentence(others_errors)
+    ballast.unlink()
+    assert all(not status for status, _, _ in finish(*start_run(data, run, "--resume", backend=backend, epochs=40)))
+    assert_equal_weights(weights(run), weights(whole))
 
 
 @pytest.mark.slow
