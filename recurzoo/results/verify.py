@@ -38,7 +38,7 @@ class CheckpointReport(FrozenModel):
         parameters: counted on the loaded model; None if it could not be loaded.
         recorded: how many scores its record has.
         measured: those of them that were measured again, as they are now.
-        not_measured: why none were, or None.
+        not_measured: why none were, or not those of files; or None.
         problems: the differences found, a sentence each.
     """
 
@@ -57,7 +57,9 @@ class CheckpointReport(FrozenModel):
         kept = f"{self.files} files, {self.parameters:,} parameters"
         if not self.measured:
             return f"{self.checkpoint}: as recorded: {kept}; scores not measured, since {self.not_measured}"
-        return f"{self.checkpoint}: as recorded: {kept}, {len(self.measured)} of {self.recorded} scores measured again"
+        measured = f"{len(self.measured)} of {self.recorded} scores measured again"
+        others = f"; others not, since {self.not_measured}" if self.not_measured else ""
+        return f"{self.checkpoint}: as recorded: {kept}, {measured}{others}"
 
 
 class Verification(Report):
@@ -222,7 +224,7 @@ def _verify_checkpoint(folder: Path, shelf: _Shelf | None, data: str | None) -> 
 def _measure_again(
     folder: Path, model: ZooModel, record: Record, data: str | None
 ) -> tuple[tuple[Score, ...], str | None]:
-    """The scores that were recorded of just these examples, as they are now; or none, and why."""
+    """The scores that were recorded of just these examples, as they are now; and why none, or not those of files."""
     from recurzoo.exporting.quantizing import file_scores
     from recurzoo.tasks.task import open_task
 
@@ -230,20 +232,24 @@ def _measure_again(
         return (), "no data were given"
     if not record.scores:
         return (), "none are recorded"
+    measured, reason = {score.model for score in record.scores}, None
     try:
         task = open_task(data, model, record)
         scores = task.scores(model)
-        measured = {score.model for score in record.scores}
-        for name in EXPORTS.values():
-            if name in measured and name in record.files:
-                scores += file_scores(folder / name, task)
+        try:
+            for name in EXPORTS.values():
+                if name in measured and name in record.files:
+                    scores += file_scores(folder / name, task)
+        except ImportError as error:
+            # Without their runtimes files are hashed alone.
+            reason = str(error)
     except (ValueError, OSError) as error:
         return (), f"the data do not fit: {error}"
     except ImportError as error:
         return (), str(error)
     conditions = [score.condition for score in record.scores]
     again = tuple(score for score in scores if score.condition in conditions)
-    return again, None if again else f"none is recorded of the test examples of {task.source}"
+    return again, reason if again else f"none is recorded of the test examples of {task.source}"
 
 
 def compare_scores(record: Record, measured: Sequence[Score]) -> list[str]:

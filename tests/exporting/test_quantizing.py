@@ -1,6 +1,7 @@
 """A checkpoint with files in int8: what they reach by NumPy's count, what is verified, and what a failure leaves."""
 
 import json
+import sys
 
 import keras
 import numpy as np
@@ -40,7 +41,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_files_are_recorded_with_what_they_reach_and_verified(net, digits, tmp_path, capsys):
+def test_files_are_recorded_with_what_they_reach_and_verified(net, digits, tmp_path, capsys, monkeypatch):
     found = recurzoo.quantize(net, "digits", tmp_path / "small")
     record = read_record(tmp_path / "small")
     assert record.parent == Parent(action="quantize", checkpoint="net", threshold=0.9)
@@ -60,6 +61,16 @@ def test_files_are_recorded_with_what_they_reach_and_verified(net, digits, tmp_p
     (report,) = recurzoo.verify(tmp_path / "small", "digits").checkpoints
     assert not report.problems
     assert len(report.measured) == len(record.scores) == 6
+    assert report.not_measured is None
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "onnxruntime", None)
+        patched.setitem(sys.modules, "ai_edge_litert", None)
+        patched.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+        (report,) = recurzoo.verify(tmp_path / "small", "digits").checkpoints
+    # The network itself.
+    assert not report.problems
+    assert [score.model for score in report.measured] == [None, None]
+    assert "not installed" in str(report.not_measured)
     wrong = found.files[0].score.replace(value=0.5)
     write_record(tmp_path / "small", record.with_scores(wrong))
     (report,) = recurzoo.verify(tmp_path / "small", "digits").checkpoints

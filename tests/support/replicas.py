@@ -37,7 +37,8 @@ CASES: dict[str, dict[str, Any]] = {
     "frnn": {"optimizer": {**SGD, "shift_rate": 4.0}, "schedule": {"kind": "linear"}},
     "recurrent": {"optimizer": {"kind": "muon", "learning_rate": 0.05, "kernel_rate": 0.02, "weight_decay": 5e-4}},
     "adam": {"optimizer": {"kind": "adam", "clip_value": 0.01}},
-    STREAMED: {"optimizer": SGD, "augmentation": {"resized_crop": 0.5, "flip": True}},
+    # So slow that rounding, which differs from run to run, does not grow: what is compared are images, step by step.
+    STREAMED: {"optimizer": {**SGD, "learning_rate": 0.002}, "augmentation": {"resized_crop": 0.5, "flip": True}},
 }
 
 
