@@ -20,10 +20,13 @@ import pytest
 
 pytest_plugins = ["tests.support.hub", "tests.support.shelf", "tests.support.tiny_checkpoint"]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+# Backends that a test may be marked with.
+ONLY_ON = ("tensorflow", "jax")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "tensorflow: needs the TensorFlow backend")
+    for backend in ONLY_ON:
+        config.addinivalue_line("markers", f"{backend}: needs this backend")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,8 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Not among its keywords, where the names of its folders stand too.
         if item.get_closest_marker("data") and not os.environ.get("RECURZOO_DATA"):
             item.add_marker(pytest.mark.skip(reason="RECURZOO_DATA is not set"))
-        if item.get_closest_marker("tensorflow") and BACKEND != "tensorflow":
-            item.add_marker(pytest.mark.skip(reason=f"runs on TensorFlow, not on {BACKEND}"))
+        for backend in ONLY_ON:
+            if item.get_closest_marker(backend) and backend != BACKEND:
+                item.add_marker(pytest.mark.skip(reason=f"runs on {backend}, not on {BACKEND}"))
 
 
 @pytest.fixture(autouse=True)

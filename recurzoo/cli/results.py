@@ -12,6 +12,10 @@ from recurzoo.cli.options import Json, OptionalData, OptionalName
 
 
 def results_(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="With --data: the checkpoints to measure in int8; default: all.", show_default=False),
+    ] = None,
     write: Annotated[
         bool,
         typer.Option(
@@ -31,9 +35,10 @@ def results_(
     from recurzoo.results import table
 
     if write:
-        return table.write_results(table.CLONE, data, _report)
-    if data is not None:
-        raise ValueError(f"Results are measured where they are written. Received: --data {data}; add --write")
+        return table.write_results(table.CLONE, data, _report, names or ())
+    if data is not None or names:
+        received = f"--data {data}" if data is not None else " ".join(names or ())
+        raise ValueError(f"Results are measured where they are written. Received: {received}; add --write")
     return table.list_results()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,12 @@ def list_results() -> Results:
     return Results(rows=tuple(rows[name] for name in sorted(rows)))
 
 
-def write_results(clone: Path, data: str | None = None, report: Callable[[str], None] = lambda line: None) -> Results:
+def write_results(
+    clone: Path,
+    data: str | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    names: Collection[str] = (),
+) -> Results:
     """Measure all checkpoints of a clone; write `weights/results.csv`, the table in README.md and its picture.
 
     Args:
@@ -93,6 +98,7 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
         data: words for a data set, such as `tfds:cifar10`: checkpoints that were trained on it are measured in int8
             too. Of all others, those figures stay as they are while their weights do.
         report: called with a line before each checkpoint.
+        names: of the checkpoints that are measured in int8; all by default.
 
     Returns:
         `Results` as written.
@@ -100,8 +106,8 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
     Raises:
         FileNotFoundError: if there is no clone, as in an installed package.
         ImportError: if the modules for export or plots are not installed.
-        ValueError: if a checkpoint does not load, README.md has no place for the table, or the data fit no checkpoint.
-            Nothing is written then.
+        ValueError: if a checkpoint does not load, README.md has no place for the table, a name is no checkpoint's, or
+            the data fit none. Nothing is written then.
     """
     from recurzoo.zoo.loading import load
 
@@ -118,13 +124,17 @@ def write_results(clone: Path, data: str | None = None, report: Callable[[str], 
     # What misses a module says so before anything takes long.
     draw(rows)
     shipped = [row for row in rows if row.bytes is not None]
+    if unknown := sorted(set(names) - {row.name for row in shipped}):
+        raise ValueError(f"The clone ships no such checkpoint. Received: {', '.join(unknown)}")
+    if names and data is None:
+        raise ValueError(f"Checkpoints are measured in int8 on data. Received: {', '.join(names)}; add --data")
     before = _last_written(weights / RESULTS)
     measured, fitting = {}, False
     for number, row in enumerate(shipped, start=1):
         report(f"{number}/{len(shipped)} measuring {row.name}")
         folder, last = weights / row.name, before.get(row.name)
         found = measure(load(folder))
-        if (int8 := _measure_int8(folder, data)) is not None:
+        if (int8 := _measure_int8(folder, None if names and row.name not in names else data)) is not None:
             found = found.replace(int8_bytes=int8[0], int8_value=int8[1])
         elif last is not None and last.sha256 == row.sha256:
             found = found.replace(int8_bytes=last.int8_bytes, int8_value=last.int8_value)

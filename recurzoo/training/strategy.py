@@ -158,7 +158,7 @@ class JaxStrategy(Strategy):
         return np.asarray(broadcast_one_to_all(numbers, is_source=mine)).tobytes()
 
     def arrays(self, drawn: np.ndarray, targets: np.ndarray, batch_size: int) -> dict[str, Any]:
-        own = (self._own(rows, batch_size) for rows in (drawn, targets))
+        own = self._own(drawn, batch_size), self._own(targets, batch_size)
         return super().arrays(*own, batch_size // self.workers)
 
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:

@@ -176,6 +176,15 @@ def test_write(clone, run, pets):
     # Without data, what was measured of the same weights stays.
     again = write_results(clone).rows[-1]
     assert (again.int8_bytes, again.int8_value) == (classifier.int8_bytes, classifier.int8_value)
+    before = (clone / "weights" / "results.csv").read_text()
+    for data, names, problem in (
+        (str(pets), ["nobody.pets"], "no such checkpoint. Received: nobody.pets"),
+        (None, [PETS], "add --data"),
+        (str(pets), [PATHS], "fit none"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            write_results(clone, data, names=names)
+    assert (clone / "weights" / "results.csv").read_text() == before
 
 
 @pytest.mark.parametrize("module", ["onnxruntime", "matplotlib"])

@@ -25,22 +25,18 @@ ALL = (*CASES, STOCK)
 FAST = ("rc", STOCK)
 SLOW = tuple(case for case in ALL if case not in FAST)
 TWO_HOSTS = "--xla_force_host_platform_device_count=2"
+ON_JAX = pytest.mark.parametrize("cases", [("rc",), pytest.param(ALL, marks=pytest.mark.slow)], ids=["fast", "slow"])
 
 
 @pytest.fixture(scope="module")
-def on_one_device(tmp_path_factory):
-    """The cases trained on one device, each once: on the backend of these tests, or on JAX."""
+def on_one_device():
+    """The cases trained on one device, each once."""
     found = {}
 
-    def train(case, backend="tensorflow"):
-        if (case, backend) not in found:
-            if backend == keras.backend.backend():
-                found[case, backend] = train_case(case, Strategy()) if case in CASES else fit_as_users_do(Strategy())
-            else:
-                file = tmp_path_factory.mktemp(case) / "one.npz"
-                succeed(start(SCRIPT, "none", file, case, KERAS_BACKEND=backend))
-                found[case, backend] = dict(np.load(file))
-        return found[case, backend]
+    def train(case):
+        if case not in found:
+            found[case] = train_case(case, Strategy()) if case in CASES else fit_as_users_do(Strategy())
+        return found[case]
 
     return train
 
@@ -80,23 +76,23 @@ def test_two_processes_learn_what_one_does(tmp_path, on_one_device):
             assert_same_training(found, on_one_device(case), case, copies=1, replicas=2, workers=2)
 
 
-@pytest.mark.parametrize("cases", [("rc",), pytest.param(ALL, marks=pytest.mark.slow)], ids=["fast", "slow"])
+@pytest.mark.jax
+@ON_JAX
 def test_two_devices_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
-    pytest.importorskip("jax")
-    succeed(start(SCRIPT, "mirrored", tmp_path / "two.npz", *cases, KERAS_BACKEND="jax", XLA_FLAGS=TWO_HOSTS))
+    succeed(start(SCRIPT, "mirrored", tmp_path / "two.npz", *cases, XLA_FLAGS=TWO_HOSTS))
     found = np.load(tmp_path / "two.npz")
     for case in cases:
-        assert_same_training(found, on_one_device(case, "jax"), case, copies=2, replicas=2, workers=1)
+        assert_same_training(found, on_one_device(case), case, copies=2, replicas=2, workers=1)
 
 
-@pytest.mark.parametrize("cases", [("rc",), pytest.param(ALL, marks=pytest.mark.slow)], ids=["fast", "slow"])
+@pytest.mark.jax
+@ON_JAX
 def test_two_processes_learn_what_one_does_on_jax(tmp_path, on_one_device, cases):
-    pytest.importorskip("jax")
-    succeed(*start_workers(SCRIPT, "multiworker", tmp_path / "{worker}.npz", *cases, KERAS_BACKEND="jax"))
+    succeed(*start_workers(SCRIPT, "multiworker", tmp_path / "{worker}.npz", *cases))
     for worker in (0, 1):
         found = np.load(tmp_path / f"{worker}.npz")
         for case in cases:
-            assert_same_training(found, on_one_device(case, "jax"), case, copies=1, replicas=2, workers=2)
+            assert_same_training(found, on_one_device(case), case, copies=1, replicas=2, workers=2)
 
 
 @pytest.mark.tensorflow

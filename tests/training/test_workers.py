@@ -114,7 +114,7 @@ def small_disk(tmp_path):
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("Only root may mount a disk.")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.slow

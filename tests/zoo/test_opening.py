@@ -115,12 +115,11 @@ def test_a_backbone_of_keras_hub(monkeypatch):
 @pytest.mark.others
 @pytest.mark.parametrize("backbone", ["resnet", "vgg"])
 def test_keras_hubs_own_backbones_soften(backbone, rng):
-    from keras_hub.models import ResNetBackbone, VGGBackbone
-
+    models = pytest.importorskip("keras_hub").models
     if backbone == "vgg":
-        model = VGGBackbone(stackwise_num_repeats=[2, 2], stackwise_num_filters=[8, 8], image_shape=(16, 16, 3))
+        model = models.VGGBackbone(stackwise_num_repeats=[2, 2], stackwise_num_filters=[8, 8], image_shape=(16, 16, 3))
     else:
-        model = ResNetBackbone(
+        model = models.ResNetBackbone(
             input_conv_filters=[64],
             input_conv_kernel_sizes=[3],
             stackwise_num_filters=[64, 128],
