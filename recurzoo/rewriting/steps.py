@@ -138,7 +138,8 @@ class Steps:
         if backend == "tensorflow":
             import tensorflow as tf
 
-            return tf.function(run, reduce_retracing=True)
+            # Without autograph, which would make pages of what is refused in a sentence.
+            return tf.function(run, reduce_retracing=True, autograph=False)
         if backend == "jax":
             import jax
 

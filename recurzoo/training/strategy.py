@@ -40,7 +40,7 @@ class Strategy:
         >>> with strategy.scope():
         ...     model = recurzoo.create("rc-4-w16")
         ...     model.compile("sgd", "mse", jit_compile=False)
-        ...     model.fit(images, targets)
+        ...     model.fit(**strategy.arrays(images, targets, batch_size=64))
     """
 
     kind = "none"
@@ -90,15 +90,21 @@ class Strategy:
         """
         return content
 
-    def arrays(self, drawn: np.ndarray, targets: np.ndarray, batch_size: int) -> dict[str, Any]:
-        """What Keras' `fit` takes as arrays of a row an image.
+    def arrays(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> dict[str, Any]:
+        """What this worker gives Keras' `fit` of arrays that all workers have.
 
         Args:
-            drawn: array, whole batches.
-            targets: array, likewise.
+            x: array of a row an image.
+            y: array of as many targets.
             batch_size: int, of all replicas together.
+
+        Returns:
+            A dictionary of `x`, `y` and `batch_size`.
+
+        Raises:
+            ValueError: if several workers are to share out what is no number of whole batches.
         """
-        return {"x": drawn, "y": targets, "batch_size": batch_size}
+        return {"x": x, "y": y, "batch_size": batch_size}
 
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
         """What Keras' `fit` takes as a stream of batches, of which each worker reads its own part alone.
@@ -117,6 +123,11 @@ class Strategy:
 
     def _own(self, rows: np.ndarray, batch_size: int) -> np.ndarray:
         """Of whole batches of rows those of this worker."""
+        if len(rows) % batch_size or batch_size % self.workers:
+            raise ValueError(
+                "Workers share out whole batches, and of each batch equal parts. Received: "
+                f"batch_size={batch_size}, {len(rows)} images, {self.workers} workers"
+            )
         parts = rows.reshape(-1, self.workers, batch_size // self.workers, *rows.shape[1:])
         return parts[:, self.worker].reshape(-1, *rows.shape[1:])
 
@@ -136,7 +147,7 @@ class JaxStrategy(Strategy):
         self.workers = workers
         devices = keras.distribution.list_devices()
         self.replicas = len(devices)
-        # Each worker brings its own part of a batch; Keras itself shares out nothing but a `tf.data.Dataset`.
+        # Each worker brings its own part of a batch; Keras would share out a `tf.data.Dataset` and nothing else.
         self.distribution = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
 
     def scope(self) -> AbstractContextManager[Any]:
@@ -157,9 +168,8 @@ class JaxStrategy(Strategy):
         numbers = np.frombuffer(content, "uint8") if mine else np.zeros(size, "uint8")
         return np.asarray(broadcast_one_to_all(numbers, is_source=mine)).tobytes()
 
-    def arrays(self, drawn: np.ndarray, targets: np.ndarray, batch_size: int) -> dict[str, Any]:
-        own = self._own(drawn, batch_size), self._own(targets, batch_size)
-        return super().arrays(*own, batch_size // self.workers)
+    def arrays(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> dict[str, Any]:
+        return super().arrays(self._own(x, batch_size), self._own(y, batch_size), batch_size // self.workers)
 
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
         return super().feed(stream, self._own(drawn, batch_size), batch_size // self.workers)

@@ -10,6 +10,7 @@ from recurzoo.analysis.reading import trajectory
 from recurzoo.analysis.readouts import LinearHead, fit_readouts, with_readouts
 from recurzoo.analysis.subject import Subject
 from recurzoo.analysis.tradeoff import measure_anytime
+from recurzoo.families.base import building_in
 from recurzoo.layers.operations import macs, macs_by_step
 from recurzoo.models import RC
 from tests.support.networks import SMALL, make
@@ -176,5 +177,9 @@ def test_what_cannot_stop_early(case):
             Anytime(c.model, **settings)
     with pytest.raises(ValueError, match="without one"):
         Anytime(RC(1, 4, include_top=False, **SMALL))
+    with building_in("mixed_bfloat16"):
+        mixed = RC(1, 4, **SMALL)
+    with pytest.raises(ValueError, match=r"^Networks are taken apart in float32\. Received: .* in bfloat16"):
+        Anytime(mixed)(c.images)
     with pytest.raises(ValueError, match="4 of 5 classes"):
         fit_readouts(c.model, c.images, c.labels % 4)

@@ -124,7 +124,8 @@ def fit_as_users_do(strategy: Any) -> dict[str, np.ndarray]:
         network = recurzoo.create("rc-1-w4", num_classes=5, input_shape=(8, 8, 3))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         network.compile(keras.optimizers.SGD(0.05), loss, metrics=["accuracy"], jit_compile=False)
-        network.fit(images, labels, batch_size=BATCH, epochs=2, shuffle=False, verbose=0, callbacks=[watch])
+        fed = strategy.arrays(images, labels, batch_size=BATCH)
+        network.fit(**fed, epochs=2, shuffle=False, verbose=0, callbacks=[watch])
     copies = [copies_of(weight.value) for weight in network.weights]
     return describe(STOCK, network, losses, copies, strategy)
 

@@ -156,6 +156,15 @@ def test_clusters_that_are_none(monkeypatch, config):
         find_strategy("multiworker")
 
 
+def test_workers_share_out_whole_batches():
+    strategy = Strategy()
+    strategy.workers, strategy.worker = 2, 1
+    assert strategy._own(np.arange(12)[:, None], 6).ravel().tolist() == [3, 4, 5, 9, 10, 11]
+    for batch_size in (5, 3):
+        with pytest.raises(ValueError, match=f"Received: batch_size={batch_size}, 12 images, 2 workers"):
+            strategy._own(np.arange(12), batch_size)
+
+
 def test_one_device_has_no_strategy():
     strategy = find_strategy("auto")
     assert (strategy.kind, strategy.replicas, strategy.chief) == ("none", 1, True)
