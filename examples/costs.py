@@ -31,12 +31,12 @@ BATCH, PAIRS, MIN_SECONDS = 32, 15, 0.2
 # Of a network of each, what grows: depth, steps, width, and the images of a batch.
 SIZES = {
     "depth": [(f"swrn-{depth}-2-2", BATCH) for depth in (16, 22, 28, 40)],
-    "steps": [(f"rc-{steps}-w16", BATCH) for steps in (1, 2, 4, 8)],
+    "steps": [(f"rc-{steps}-w16", BATCH) for steps in (2, 4, 8)],
     "width": [(f"swrn-22-{width}-2", BATCH) for width in (1, 2, 4)],
     "batch": [("swrn-22-1-2", batch) for batch in (8, 32, 128)],
 }
 REPLICATED, REPLICATED_BATCH, STEPS = "swrn-22-1-2", 128, 20
-STARTED = ("rc-4-w16", "frnn-3-t5-w16", "swrn-28-2-2", "swrn-28-10-2")
+STARTED = ("rc-4-w16", "frnn-3-t5-w16", "swrn-28-2-2")
 PROCESSES = 5
 
 
