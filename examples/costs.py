@@ -41,68 +41,12 @@ PROCESSES = 5
 
 
 def torch_step_and_predict(depth: int, width: int, templates: int | None, network):
-    """A Wide ResNet as PyTorch has it, with shared templates or without: a training step and a prediction."""
+    """A training step and a prediction of a Wide ResNet in PyTorch."""
     import torch
-    from torch import nn
-    from torch.nn import functional
-
-    def convolution(channels: int, filters: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
-        return nn.Conv2d(channels, filters, size, stride, size // 2, bias=False)
-
-    class Mixed(nn.Module):
-        """A convolution whose kernel mixes the templates of its stage."""
-
-        def __init__(self, bank: nn.Parameter):
-            super().__init__()
-            self.bank = bank
-            self.coefficients = nn.Parameter(torch.randn(len(bank)))
-
-        def forward(self, x):
-            kernel = torch.einsum("k,koihw->oihw", self.coefficients, self.bank)
-            return functional.conv2d(x, kernel.contiguous(memory_format=torch.channels_last), padding=1)
-
-    class Block(nn.Module):
-        def __init__(self, channels: int, filters: int, stride: int, first, second):
-            super().__init__()
-            self.bn1, self.conv1, self.bn2, self.conv2 = (
-                nn.BatchNorm2d(channels),
-                first,
-                nn.BatchNorm2d(filters),
-                second,
-            )
-            self.shortcut = None if channels == filters else convolution(channels, filters, 1, stride)
-
-        def forward(self, x):
-            y = functional.relu(self.bn1(x))
-            kept = x if self.shortcut is None else self.shortcut(y)
-            return kept + self.conv2(functional.relu(self.bn2(self.conv1(y))))
-
-    class Network(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem, blocks, channels = convolution(3, 16), [], 16
-            for number in range(3):
-                filters = 16 * width * 2**number
-                bank = None if templates is None else nn.Parameter(torch.randn(templates, filters, filters, 3, 3) / 100)
-                for block in range((depth - 4) // 6):
-                    stride = 2 if number and not block else 1
-                    pair = convolution(channels, filters, stride=stride), convolution(filters, filters)
-                    if bank is not None and block:
-                        pair = Mixed(bank), Mixed(bank)
-                    blocks.append(Block(channels, filters, stride, *pair))
-                    channels = filters
-            self.blocks, self.bn, self.head = nn.Sequential(*blocks), nn.BatchNorm2d(channels), nn.Linear(channels, 10)
-
-        def forward(self, x):
-            x = functional.relu(self.bn(self.blocks(self.stem(x / 127.5 - 1))))
-            return self.head(x.mean((2, 3)))
+    from wide_resnet_pytorch import WideResNet
 
     torch.set_num_threads(os.cpu_count() or 1)
-    twin = Network()
-    for module in twin.modules():
-        if isinstance(module, nn.Conv2d):
-            # As PyTorch is fastest on a CPU.
-            module.to(memory_format=torch.channels_last)
+    twin = WideResNet(depth, width, templates)
     assert sum(weight.numel() for weight in twin.parameters()) == sum(
         int(np.prod(weight.shape)) for weight in network.trainable_weights
     )
@@ -111,16 +55,19 @@ def torch_step_and_predict(depth: int, width: int, templates: int | None, networ
     x, y = x.contiguous(memory_format=torch.channels_last), torch.tensor(rng.integers(0, 10, BATCH))
     optimizer = torch.optim.SGD(twin.parameters(), 1e-4, momentum=0.9, nesterov=True)
 
+    def logits():
+        return twin(x / 127.5 - 1)
+
     def train() -> None:
         twin.train()
         optimizer.zero_grad()
-        functional.cross_entropy(twin(x), y).backward()
+        torch.nn.functional.cross_entropy(logits(), y).backward()
         optimizer.step()
 
     def predict() -> None:
         twin.eval()
         with torch.inference_mode():
-            twin(x).numpy()
+            logits().numpy()
 
     return train, predict
 

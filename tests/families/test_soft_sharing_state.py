@@ -3,6 +3,7 @@
 import importlib.util
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from recurzoo.models import SWRN
 from recurzoo.sharing import HardSharing, SoftSharing, untied
 from tests.support.numpy_layers import convolve, normalize, relu
 
+IN_PYTORCH = Path(__file__).parents[2] / "examples" / "wide_resnet_pytorch.py"
 MEAN, STD = np.array([125.3, 123.0, 113.9]) / 255, np.array([63.0, 62.1, 66.7]) / 255
 
 
@@ -265,66 +267,20 @@ def test_one_stage_alone_may_be_materialized():
 
 @pytest.mark.tensorflow
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
-@pytest.mark.parametrize(("depth", "width", "templates"), [(22, 2, 3), (16, 1, 2)])
+@pytest.mark.parametrize(("depth", "width", "templates"), [(22, 2, 3), (16, 1, 2), (16, 1, None)])
 def test_logits_of_the_network_in_pytorch(depth, width, templates, pixels):
     """A PyTorch network of their names loads, strictly, what we write; we read what it writes."""
     import torch
-    from torch import nn
-    from torch.nn import functional
 
-    class Bank(nn.Module):
-        def __init__(self, channels):
-            super().__init__()
-            self.templates = nn.Parameter(torch.zeros(templates, channels, channels, 3, 3))
-
-    class SharedConv(nn.Module):
-        def __init__(self, bank):
-            super().__init__()
-            self.bank, self.coefficients = bank, nn.Parameter(torch.zeros(templates, 1, 1, 1, 1))
-
-        def forward(self, x):
-            return functional.conv2d(x, (self.bank.templates * self.coefficients).sum(0), padding=1)
-
-    class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride, bank):
-            super().__init__()
-            self.bank = bank
-            self.bn1, self.bn2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
-            own = lambda channels, stride: nn.Conv2d(channels, outputs, 3, stride, padding=1, bias=False)  # noqa: E731
-            self.conv1 = own(inputs, stride) if bank is None else SharedConv(bank)
-            self.conv2 = own(outputs, 1) if bank is None else SharedConv(bank)
-            self.convShortcut = None if inputs == outputs else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-        def forward(self, x):
-            h = functional.relu(self.bn1(x))
-            carried = x if self.convShortcut is None else self.convShortcut(h)
-            return carried + self.conv2(functional.relu(self.bn2(self.conv1(h))))
-
-    class Network(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv_3x3 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
-            inputs = 16
-            for s, channels in enumerate((16 * width, 32 * width, 64 * width), start=1):
-                bank = Bank(channels)
-                first = Block(inputs, channels, 1 if s == 1 else 2, None)
-                others = [Block(channels, channels, 1, bank) for _ in range((depth - 4) // 6 - 1)]
-                setattr(self, f"bank_{s}", bank)
-                setattr(self, f"stage_{s}", nn.Sequential(first, *others))
-                inputs = channels
-            self.lastact = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU())
-            self.classifier = nn.Linear(inputs, 10)
-
-        def forward(self, x):
-            x = self.stage_3(self.stage_2(self.stage_1(self.conv_3x3(x))))
-            return self.classifier(functional.avg_pool2d(self.lastact(x), 8).flatten(1))
-
-    network = Network().eval()
+    specification = importlib.util.spec_from_file_location("wide_resnet_pytorch", IN_PYTORCH)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    network = module.WideResNet(depth, width, templates).eval()
     model = import_soft_sharing(make_state(depth, width, templates, 10))
     network.load_state_dict({n: torch.from_numpy(a.copy()) for n, a in export_soft_sharing(model).items()})
     normalized = torch.from_numpy(((pixels / 255 - MEAN) / STD).astype("float32")).permute(0, 3, 1, 2)
     with torch.no_grad():
         theirs = network(normalized).numpy()
     np.testing.assert_allclose(ops.convert_to_numpy(model(pixels)), theirs, rtol=0, atol=1e-5)
-    again = import_soft_sharing(nn.DataParallel(network).state_dict())
+    again = import_soft_sharing(torch.nn.DataParallel(network).state_dict())
     np.testing.assert_array_equal(ops.convert_to_numpy(again(pixels)), ops.convert_to_numpy(model(pixels)))
