@@ -87,7 +87,8 @@ class Momentum(FrozenModel):
         learning_rate: the highest rate.
         momentum: in 0..1.
         nesterov: whether the momentum is Nesterov's.
-        weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients.
+        weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients; of
+            what Muon orthogonalizes it is apart from the gradient.
         clip_value: gradients are clipped to plus and minus this; None for no clipping.
         shift_rate: the rate of normalizations' shifts (beta), times the rate of everything else (airbench: 64).
     """

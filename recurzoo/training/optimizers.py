@@ -56,14 +56,22 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
         gradient = self.clip(ops.cast(gradient, variable.dtype))
         index = self._get_variable_index(variable)
         name = self._names[index]
-        if self.coupled_decay and name not in self.exclude:
-            gradient = gradient + self.coupled_decay * ops.convert_to_tensor(variable)
+        decay = self.coupled_decay if name not in self.exclude else 0.0
+        weight = ops.convert_to_tensor(variable)
+        apart = self.decays_apart(name, weight)
+        if decay and not apart:
+            gradient = gradient + decay * weight
         if self.momentum:
             velocity = self.momentums[index]
             moved = self.momentum * ops.convert_to_tensor(velocity) + gradient
             self.assign(velocity, moved)
             gradient = gradient + self.momentum * moved if self.nesterov else moved
-        self.assign_sub(variable, rate * self.step(name, gradient))
+        step = self.step(name, gradient)
+        self.assign_sub(variable, rate * (step + decay * weight if decay and apart else step))
+
+    def decays_apart(self, name: str, weight: Any) -> bool:
+        """Whether a weight's decay is not part of its gradient."""
+        return False
 
     def step(self, name: str, moved: Any) -> Any:
         """What the learning rate multiplies, of the weight of a name whose gradient and momentum gave `moved`."""
@@ -83,7 +91,8 @@ class OrthogonalSGD(CoupledSGD):
     """`CoupledSGD` whose moves of kernels are orthogonal matrices: Muon (Jordan et al., 2024).
 
     A kernel `(height, width, in, out)` is a matrix of its output channels; of templates `(k, height, width, in, out)`
-    each is one. All other weights, Dense kernels among them, move as in `CoupledSGD`.
+    each is one. Their decay is apart from the gradient, `w -= learning_rate * (kernel_ratio * orthogonal + decay * w)`
+    (Loshchilov & Hutter, 2019). All other weights, Dense kernels among them, move as in `CoupledSGD`.
 
     Args:
         learning_rate: float or schedule, of all other weights.
@@ -95,8 +104,13 @@ class OrthogonalSGD(CoupledSGD):
         super().__init__(learning_rate, **kwargs)
         self.kernel_ratio = kernel_ratio
 
+    def decays_apart(self, name: str, weight: Any) -> bool:
+        # Where gradients are small, decay would be most of what is made orthogonal: it would shrink the kernel as fast as
+        # kernels learn, until nothing is left of it.
+        return name in ("kernel", "templates") and len(weight.shape) >= 4
+
     def step(self, name: str, moved: Any) -> Any:
-        if name not in ("kernel", "templates") or len(moved.shape) < 4:
+        if not self.decays_apart(name, moved):
             return super().step(name, moved)
         return self.kernel_ratio * ops.reshape(orthogonalize(ops.reshape(moved, _as_matrices(moved))), moved.shape)
 

@@ -291,7 +291,7 @@ def test_sharing_survives(route, model, images, tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_sharing_survives_in_files_parts_and_another_backend(model, images, tmp_path):
+def test_sharing_survives_in_files_and_parts(model, images, tmp_path):
     softened = soften(model, 2)
     pass_every_route(softened, images, tmp_path)
     middle = softened.get_layer("layer_1").output
@@ -304,6 +304,12 @@ def test_sharing_survives_in_files_parts_and_another_backend(model, images, tmp_
     larger = keras.Model(wide, layers.Add()([softened(wide), softened(layers.Rescaling(0.5)(wide))]))
     assert_same(keras_file(larger, tmp_path), larger, images)
     assert parameters(larger) == parameters(softened)
+
+
+@pytest.mark.others
+@pytest.mark.tensorflow
+def test_files_open_on_another_backend(model, images, tmp_path):
+    softened = soften(model, 2)
     files_open_on_jax({"softened": softened, "folded": fold(softened, 0.5)}, images, tmp_path)
 
 

@@ -110,6 +110,21 @@ def test_muon_orthogonalizes_each_template_by_itself_and_nothing_but_kernels():
         np.testing.assert_allclose(move.reshape(-1, 4), 0.5 * keras.ops.convert_to_numpy(alone)[0], atol=1e-4)
 
 
+def test_a_kernel_whose_gradient_is_small_decays_slowly():
+    """By 1 - rate * decay a step, and not as fast as kernels learn; a Dense kernel as in PyTorch."""
+    start = {"kernel": np.ones((3, 3, 4, 4), "float32"), "templates": np.ones((2, 1, 1, 4, 4), "float32")}
+    weights = [keras.Variable(value, name=name) for name, value in start.items()]
+    dense = keras.Variable(np.ones((2, 2), "float32"), name="kernel")
+    optimizer = OrthogonalSGD(0.2, kernel_ratio=0.2, coupled_decay=0.01)
+    optimizer.build([*weights, dense])
+    for _ in range(3):
+        optimizer.apply([keras.ops.zeros(weight.shape) for weight in (*weights, dense)])
+    for weight in weights:
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(weight), (1 - 0.2 * 0.01) ** 3, rtol=1e-5)
+    expected = pytorch_sgd(np.ones((2, 2)), np.zeros((3, 2, 2)), [0.2] * 3, 0.9, 0.01, True)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(dense), expected, rtol=1e-5)
+
+
 def test_clipping_by_value():
     recipe = Recipe(
         name="r",
