@@ -67,7 +67,10 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
             self.assign(velocity, moved)
             gradient = gradient + self.momentum * moved if self.nesterov else moved
         step = self.step(name, gradient)
-        self.assign_sub(variable, rate * (step + decay * weight if decay and apart else step))
+        if decay and apart:
+            # As strong as within the momentum, which sums a weight's decay over its steps.
+            step = step + decay / (1 - self.momentum) * weight
+        self.assign_sub(variable, rate * step)
 
     def decays_apart(self, name: str, weight: Any) -> bool:
         """Whether a weight's decay is not part of its gradient."""
@@ -91,8 +94,9 @@ class OrthogonalSGD(CoupledSGD):
     """`CoupledSGD` whose moves of kernels are orthogonal matrices: Muon (Jordan et al., 2024).
 
     A kernel `(height, width, in, out)` is a matrix of its output channels; of templates `(k, height, width, in, out)`
-    each is one. Their decay is apart from the gradient, `w -= learning_rate * (kernel_ratio * orthogonal + decay * w)`
-    (Loshchilov & Hutter, 2019). All other weights, Dense kernels among them, move as in `CoupledSGD`.
+    each is one. Their decay is apart from the gradient (Loshchilov & Hutter, 2019):
+    `w -= learning_rate * (kernel_ratio * orthogonal + decay / (1 - momentum) * w)`, as strong as it is in SGD. All other
+    weights, Dense kernels among them, move as in `CoupledSGD`.
 
     Args:
         learning_rate: float or schedule, of all other weights.
