@@ -126,8 +126,9 @@ class ZooModel(Owner, keras.Model):
             raise ValueError(
                 f"{type(self).__name__} has no stages of these names. Received: {sorted(graph['sharing'])}"
             )
-        # Logits in float32 also under mixed precision.
-        head = {"kernel_initializer": kernel_initializer(initializer), "dtype": "float32", "name": "head"}
+        # Logits in float32 at least, also under mixed precision.
+        precision = "float64" if keras.config.dtype_policy().compute_dtype == "float64" else "float32"
+        head = {"kernel_initializer": kernel_initializer(initializer), "dtype": precision, "name": "head"}
         if initializer == "pytorch":
             # Which draws biases from the interval of the kernels.
             bound = x.shape[-1] ** -0.5

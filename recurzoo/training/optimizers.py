@@ -94,9 +94,9 @@ class OrthogonalSGD(CoupledSGD):
     """`CoupledSGD` whose moves of kernels are orthogonal matrices: Muon (Jordan et al., 2024).
 
     A kernel `(height, width, in, out)` is a matrix of its output channels; of templates `(k, height, width, in, out)`
-    each is one. Their decay is apart from the gradient (Loshchilov & Hutter, 2019):
-    `w -= learning_rate * (kernel_ratio * orthogonal + decay / (1 - momentum) * w)`, as strong as it is in SGD. All other
-    weights, Dense kernels among them, move as in `CoupledSGD`.
+    each is one. Their decay is apart from the gradient (Loshchilov & Hutter, 2019) and as strong as it is in SGD:
+    `w -= learning_rate * (kernel_ratio * orthogonal + decay / (1 - momentum) * w)`. All other weights, Dense kernels
+    among them, move as in `CoupledSGD`.
 
     Args:
         learning_rate: float or schedule, of all other weights.
@@ -109,8 +109,8 @@ class OrthogonalSGD(CoupledSGD):
         self.kernel_ratio = kernel_ratio
 
     def decays_apart(self, name: str, weight: Any) -> bool:
-        # Where gradients are small, decay would be most of what is made orthogonal: it would shrink the kernel as fast as
-        # kernels learn, until nothing is left of it.
+        # Where gradients are small, decay would be most of what is made orthogonal: it would shrink the kernel as fast
+        # as kernels learn, until nothing is left of it.
         return name in ("kernel", "templates") and len(weight.shape) >= 4
 
     def step(self, name: str, moved: Any) -> Any:

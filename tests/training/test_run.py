@@ -136,7 +136,9 @@ def test_a_run_killed_between_its_last_state_and_log_ships_the_whole_log(tmp_pat
 
 def test_a_run_that_diverges_says_so_and_is_recorded(tmp_path, caplog):
     data = write_folder(tmp_path / "pets")
-    recipe = load_recipe("swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=2", "optimizer.kind=muon", "optimizer.learning_rate=1e30"])
+    recipe = load_recipe(
+        "swrn-22-1-2.cifar10.cpu", [*CHANGES, "epochs=2", "optimizer.kind=muon", "optimizer.learning_rate=1e30"]
+    )
     result = train(recipe, str(data), tmp_path / "run")
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "recurzoo"]
     assert "in epoch 1, test_loss" in warning
