@@ -48,18 +48,21 @@ CASES: dict[str, dict[str, Any]] = {
 def in_float64() -> Iterator[None]:
     import keras
 
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     doubles: Any = contextlib.nullcontext()
     if keras.backend.backend() == "jax":
         import jax
 
         doubles = jax.enable_x64(True)
+    # A policy that was ever set says more than this.
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         with doubles:
             yield
     finally:
         keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
 
 
 def make_network(case: str) -> Any:
