@@ -2,6 +2,7 @@
 
 import importlib.util
 import resource
+import runpy
 import time
 from pathlib import Path
 
@@ -272,10 +273,7 @@ def test_logits_of_the_network_in_pytorch(depth, width, templates, pixels):
     """A PyTorch network of their names loads, strictly, what we write; we read what it writes."""
     import torch
 
-    specification = importlib.util.spec_from_file_location("wide_resnet_pytorch", IN_PYTORCH)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    network = module.WideResNet(depth, width, templates).eval()
+    network = runpy.run_path(str(IN_PYTORCH))["WideResNet"](depth, width, templates).eval()
     model = import_soft_sharing(make_state(depth, width, templates, 10))
     network.load_state_dict({n: torch.from_numpy(a.copy()) for n, a in export_soft_sharing(model).items()})
     normalized = torch.from_numpy(((pixels / 255 - MEAN) / STD).astype("float32")).permute(0, 3, 1, 2)
