@@ -1,8 +1,8 @@
 """A Wide ResNet in PyTorch, plain or softly shared, by the names that its authors' states have.
 
 `recurzoo.families.swrn.pytorch.export_soft_sharing(model)` gives what `WideResNet(...).load_state_dict` takes, and
-`import_soft_sharing` reads its `state_dict()`. Laid out as PyTorch computes it fastest on a CPU, since examples/costs.py
-times it.
+`import_soft_sharing` reads its `state_dict()`. Laid out as PyTorch computes it fastest on a CPU, since
+examples/costs.py times it.
 """
 
 from __future__ import annotations
