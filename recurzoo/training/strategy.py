@@ -316,23 +316,22 @@ def find_strategy(word: str = "auto") -> Strategy:
     if backend == "torch":
         raise ValueError(f"PyTorch trains on one device here; take TensorFlow or JAX. Received: strategy={word!r}")
     if backend == "jax":
-        return JaxStrategy() if word == "mirrored" else _join_jax_workers()
+        return JaxStrategy() if word == "mirrored" else _join_jax_workers(*_cluster())
     import tensorflow as tf
 
     if word == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        strategy = mended(tf.distribute.MirroredStrategy)([device.name for device in devices])
-        return TensorFlowStrategy("mirrored", strategy)
-    return _join_workers()
+        return _mirror(tuple(device.name for device in devices))
+    return _join_workers(*_cluster())
 
 
-def _cluster() -> tuple[list[str], int]:
+def _cluster() -> tuple[tuple[str, ...], int]:
     """The addresses of all workers, the chief's first, and the number of this one among them, by TF_CONFIG."""
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
-        addresses = [*cluster.get("chief", []), *cluster["worker"]]
+        addresses = (*cluster.get("chief", []), *cluster["worker"])
         if task["type"] not in ("chief", "worker"):
             raise ValueError(f"its task is a {task['type']}")
         number = int(task["index"]) + (len(cluster.get("chief", [])) if task["type"] == "worker" else 0)
@@ -346,10 +345,19 @@ def _cluster() -> tuple[list[str], int]:
         ) from None
 
 
-def _join_workers() -> Strategy:
+# One of each in a process, however often it trains: TensorFlow numbers the messages of every strategy from the same
+# number on, so that a second one meets the first one's (tensorflow issue 62790). Nor is a cluster joined twice.
+@cache
+def _mirror(devices: tuple[str, ...]) -> Strategy:
     import tensorflow as tf
 
-    addresses, number = _cluster()
+    return TensorFlowStrategy("mirrored", mended(tf.distribute.MirroredStrategy)(devices))
+
+
+@cache
+def _join_workers(addresses: tuple[str, ...], number: int) -> Strategy:
+    import tensorflow as tf
+
     try:
         strategy = mended(tf.distribute.MultiWorkerMirroredStrategy)()
     except RuntimeError as error:
@@ -357,10 +365,10 @@ def _join_workers() -> Strategy:
     return TensorFlowStrategy("multiworker", strategy, number, len(addresses))
 
 
-def _join_jax_workers() -> Strategy:
+@cache
+def _join_jax_workers(addresses: tuple[str, ...], number: int) -> Strategy:
     import jax
 
-    addresses, number = _cluster()
     # Else JAX aborts this process, with no exit status of ours, as soon as it hears that another one has ended. Where
     # that is the first one, by which all others hear of each other, it does so all the same.
     jax.config.update("jax_enable_recoverability", True)

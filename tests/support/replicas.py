@@ -153,10 +153,15 @@ def fit_as_users_do(strategy: Any) -> dict[str, np.ndarray]:
     return describe(STOCK, network, losses, copies, strategy)
 
 
-def train_cases(cases: Sequence[str], strategy: Any) -> dict[str, np.ndarray]:
-    """What is compared of all these cases."""
+def train_cases(cases: Sequence[str], word: str) -> dict[str, np.ndarray]:
+    """What is compared of all these cases; each asks anew for the strategy, as several trainings of a process do."""
+    from recurzoo.training.strategy import find_strategy
+
     with in_float64():
-        found = [train_case(case, strategy) if case in CASES else fit_as_users_do(strategy) for case in cases]
+        found = [
+            train_case(case, find_strategy(word)) if case in CASES else fit_as_users_do(find_strategy(word))
+            for case in cases
+        ]
     return {key: value for each in found for key, value in each.items()}
 
 
@@ -212,9 +217,7 @@ def main(word: str, file: str, *cases: str) -> None:
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from recurzoo.training.strategy import find_strategy
-
-    np.savez(file, **train_cases(cases or (*CASES, STOCK), find_strategy(word)))
+    np.savez(file, **train_cases(cases or (*CASES, STOCK), word))
 
 
 if __name__ == "__main__":

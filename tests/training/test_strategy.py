@@ -1,6 +1,8 @@
 """Runs spread over devices and processes: the same training as on one device, and nothing but one chief's files."""
 
 import contextlib
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -34,7 +36,7 @@ def on_one_device():
 
     def train(case):
         if case not in found:
-            found[case] = train_cases([case], Strategy())
+            found[case] = train_cases([case], "none")
         return found[case]
 
     return train
@@ -136,6 +138,25 @@ def test_keras_still_needs_its_mends():
     optimizer._all_reduce_sum_gradients = lambda pairs: done.append("add") or add(pairs)
     optimizer.apply([tf.constant([3.0])], [variable])
     assert done == ["clip", "add"]
+
+
+TWICE = """
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+for size in (3, 4):
+    strategy = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
+    sum_up = lambda: tf.distribute.get_replica_context().all_reduce("sum", tf.ones(size))
+    tf.function(lambda: strategy.run(sum_up))()
+"""
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_still_confuses_the_strategies_of_a_process():
+    """Where this fails, the strategies of `recurzoo.training.strategy` need no cache."""
+    run = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True)
+    assert "Shape mismatch in the collective instance" in run.stderr
 
 
 @pytest.mark.parametrize("word", ["all", "", "mirrored "])
