@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +17,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "character_model.py"
 
 @pytest.fixture(scope="module")
 def example():
-    specification = importlib.util.spec_from_file_location("character_model", EXAMPLE)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return SimpleNamespace(**runpy.run_path(str(EXAMPLE)))
 
 
 def test_the_trigram_model_is_one_of_probabilities(example):

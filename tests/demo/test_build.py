@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def build():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "docs" / "demo" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "demo" / "build.py")))
 
 
 def test_a_folder_of_something_else_is_left_alone(build, tmp_path):
