@@ -18,8 +18,8 @@ def prepare(proto: Any) -> None:
     """Put the normalizations of a float graph, in place, into copies of kernels, or make them grouped convolutions."""
     graph = _Graph(proto.graph)
     graph.transpose_constants()
-    for normalization in list(graph.normalizations()):
-        graph.fold(*normalization)
+    for product, addition in list(graph.normalizations()):
+        graph.fold(product, addition)
     graph.remove_unused()
 
 
@@ -116,38 +116,29 @@ class _Graph:
                     reader.input[:] = [turned if name == node.output[0] else name for name in reader.input]
                 self.graph.node.remove(node)
 
-    def normalizations(self) -> Iterator[tuple[list[Any], np.ndarray, np.ndarray]]:
-        """The nodes of each normalization by constants, and what it multiplies each channel with and adds to it."""
-        for node in self.graph.node:
-            if node.op_type == "BatchNormalization":
-                constants = [self.constant(name) for name in node.input[1:]]
-                if all(array is not None for array in constants):
-                    gamma, beta, mean, variance = constants
-                    epsilon = next(attribute.f for attribute in node.attribute if attribute.name == "epsilon")
-                    factor = gamma / np.sqrt(variance + epsilon)
-                    yield [node], factor, beta - mean * factor
-            elif node.op_type == "Mul" and len(self.readers[node.output[0]]) == 1:
-                (addition,) = self.readers[node.output[0]]
-                factor, shift = self._by_channel(node), self._by_channel(addition)
-                if addition.op_type == "Add" and factor is not None and shift is not None:
-                    yield [node, addition], factor, shift
+    def normalizations(self) -> Iterator[tuple[Any, Any]]:
+        """Each product with a constant of a number a channel, and the addition of such a constant that follows it."""
+        for product in self.graph.node:
+            if product.op_type == "Mul" and self._by_channel(product):
+                readers = self.readers[product.output[0]]
+                if len(readers) == 1 and readers[0].op_type == "Add" and self._by_channel(readers[0]):
+                    yield product, readers[0]
 
-    def _by_channel(self, node: Any) -> np.ndarray | None:
-        """The constant of a number a channel that a node takes, `(channels,)`."""
-        array = self.constant(node.input[-1])
-        return array.reshape(-1) if array is not None and array.ndim == 4 and array.size == array.shape[1] else None
+    def _by_channel(self, node: Any) -> bool:
+        array = self.constant(node.input[1])
+        return array is not None and array.ndim == 4 and array.size == array.shape[1]
 
-    def fold(self, normalization: list[Any], factor: np.ndarray, shift: np.ndarray) -> None:
+    def fold(self, product: Any, addition: Any) -> None:
         """Put a normalization into the convolution before it, or a grouped one into its place."""
         from onnx import helper
 
-        (source, *_), output = normalization[0].input, list(normalization[-1].output)
-        convolution = self.makers.get(source)
+        factor, shift = (self.constant(node.input[1]).reshape(-1) for node in (product, addition))  # type: ignore[union-attr]
+        convolution = self.makers.get(product.input[0])
         number = len(self.initializers)
         if convolution is None or not self._is_foldable(convolution) or not (factor > 0).all():
             weights = self.add_constant(factor[:, None, None, None], f"factor_{number}")
-            inputs = [source, weights, self.add_constant(shift, f"factor_{number}_shift")]
-            node = helper.make_node("Conv", inputs, output, group=len(factor), kernel_shape=[1, 1])
+            inputs = [product.input[0], weights, self.add_constant(shift, f"factor_{number}_shift")]
+            node = helper.make_node("Conv", inputs, list(addition.output), group=len(factor), kernel_shape=[1, 1])
         else:
             kernel = convolution.input[1]
             self.uses[kernel] += 1
@@ -157,13 +148,14 @@ class _Graph:
                 f"{kernel}{USE}{self.uses[kernel]}",
             )
             inputs = [convolution.input[0], weights, self.add_constant(bias * factor + shift, f"shift_{number}")]
-            node = helper.make_node("Conv", inputs, output)
+            node = helper.make_node("Conv", inputs, list(addition.output))
             node.attribute.extend(convolution.attribute)
             self.graph.node.remove(convolution)
         # Nodes stand in the order in which they run.
-        self.graph.node.insert(list(self.graph.node).index(normalization[-1]), node)
-        for part in normalization:
-            self.graph.node.remove(part)
+        place = list(self.graph.node).index(addition)
+        self.graph.node.remove(product)
+        self.graph.node.insert(place - 1, node)
+        self.graph.node.remove(addition)
 
     def _is_foldable(self, node: Any) -> bool:
         return node.op_type == "Conv" and len(self.readers[node.output[0]]) == 1 and node.input[1] in self.initializers

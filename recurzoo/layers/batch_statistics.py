@@ -1,4 +1,4 @@
-"""Normalizing by a batch's own or by given statistics, by the fastest kernel each backend has."""
+"""Normalizing by a batch's own statistics, by the fastest kernel each backend has."""
 
 from __future__ import annotations
 
@@ -28,32 +28,6 @@ def normalize_by_batch(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[A
     mean, variance = ops.moments(wide, axes=(0, 1, 2))
     normalized = ops.batch_normalization(wide, mean, variance, axis=-1, offset=beta, scale=gamma, epsilon=epsilon)
     return ops.cast(normalized, x.dtype), mean, variance
-
-
-def normalize_by_statistics(x: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
-    """Normalize by given statistics.
-
-    Args:
-        x: tensor `(batch, height, width, channels)`, of any float type.
-        mean: tensor `(channels,)`.
-        variance: tensor `(channels,)`.
-        gamma: tensor `(channels,)`.
-        beta: tensor `(channels,)`.
-        epsilon: float, added to the variance.
-
-    Returns:
-        A tensor like `x`.
-    """
-    if keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) != "float64":
-        import tensorflow as tf
-
-        # Reads and writes the images once, where a multiplication and an addition do so twice.
-        given = {"scale": gamma, "offset": beta, "mean": mean, "variance": variance}
-        given = {name: tf.cast(tensor, "float32") for name, tensor in given.items()}
-        return tf.raw_ops.FusedBatchNormV3(x=x, **given, epsilon=epsilon, is_training=False).y
-    scale = gamma * ops.rsqrt(variance + epsilon)
-    shift = beta - mean * scale
-    return ops.cast(ops.cast(x, scale.dtype) * scale + shift, x.dtype)
 
 
 def _fused(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:

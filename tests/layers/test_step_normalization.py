@@ -118,6 +118,17 @@ def test_half_precision_computes_in_bfloat16_and_keeps_statistics_in_float32(tra
     np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(found, "float32")), expected, rtol=0.02, atol=0.05)
 
 
+def test_what_is_not_a_number_stays_so(randomize):
+    """TensorFlow's fused kernel of a normalization and a ReLU makes it 0, which hides that a network has diverged."""
+    inputs = keras.Input((4, 4, 16))
+    layer = StepNormalization(STEPS)
+    model = keras.Model(inputs, keras.layers.ReLU()(layer(inputs, step=1)))
+    randomize(layer)
+    images = np.zeros((2, 4, 4, 16), "float32")
+    images[1, 2, 3, 8] = np.nan
+    np.testing.assert_array_equal(np.isnan(model.predict(images, verbose=0)), np.isnan(images))
+
+
 def test_unknown_options_are_refused():
     with pytest.raises(ValueError, match="Received: sharing='both'"):
         StepNormalization(2, "both")
