@@ -112,7 +112,7 @@ def train_by(strategy: str) -> float:
         model = recurzoo.create(REPLICATED)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(1e-4), loss, jit_compile=False)
-        fed = found.arrays(images, rng.integers(0, 10, len(images)), batch_size=REPLICATED_BATCH)
+        fed = found.batches(images, rng.integers(0, 10, len(images)), batch_size=REPLICATED_BATCH)
         for _ in range(2):
             start = time.perf_counter()
             model.fit(**fed, verbose=0)

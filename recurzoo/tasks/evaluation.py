@@ -26,7 +26,9 @@ def predict(model: keras.Model, images: Images, batch_size: int = 256) -> np.nda
     count = len(images)
     batch_size = min(batch_size, count)
     padded = np.concatenate([images, np.zeros((-count % batch_size, *images.shape[1:]), images.dtype)])
-    return np.asarray(model.predict(padded, batch_size=batch_size, verbose=0)[:count], "float32")
+    # Keras' `predict` may wait at its end, as `fit` does: see `recurzoo.training.strategy`.
+    outputs = [model.predict_on_batch(padded[i : i + batch_size]) for i in range(0, len(padded), batch_size)]
+    return np.concatenate(outputs)[:count].astype("float32")
 
 
 def finite(value: float) -> float | None:

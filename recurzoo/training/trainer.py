@@ -162,7 +162,7 @@ def train_epoch(
                 "steps_per_epoch": len(order) // batch_size,
             }
         else:
-            fed = trainer.strategy.arrays(drawn, targets(labels[order]), batch_size)
+            fed = trainer.strategy.batches(drawn, targets(labels[order]), batch_size)
         try:
             history = trainer.fit(
                 **fed,

@@ -185,6 +185,18 @@ def test_workers_share_out_whole_batches():
             strategy._own(np.arange(12), batch_size)
 
 
+@pytest.mark.tensorflow
+def test_an_epoch_has_its_batches_in_order_and_no_autotuning_to_wait_for():
+    """Whose thread misses as often as not that an epoch has ended; Keras' own datasets have it."""
+    x, y = np.arange(12, dtype="int32").reshape(6, 2), np.arange(6.0)
+    batches = Strategy().batches(x, y, batch_size=3)["x"]
+    assert batches.options().autotune.enabled is False
+    for number, (images, targets) in enumerate(batches.as_numpy_iterator()):
+        np.testing.assert_array_equal(images, x[3 * number : 3 * number + 3])
+        np.testing.assert_array_equal(targets, y[3 * number : 3 * number + 3])
+    assert number == 1
+
+
 def test_one_device_has_no_strategy():
     strategy = find_strategy("auto")
     assert (strategy.kind, strategy.replicas, strategy.chief) == ("none", 1, True)
