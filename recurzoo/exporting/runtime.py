@@ -75,7 +75,7 @@ class FileModel:
         # Normalization is in the file.
         self.architecture = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
 
-    def predict(self, images: np.ndarray, **options: Any) -> np.ndarray:
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         return self.runtime.run_all(images)
 
 
