@@ -157,12 +157,12 @@ def train_cases(cases: Sequence[str], word: str) -> dict[str, np.ndarray]:
     """What is compared of all these cases; each asks anew for the strategy, as several trainings of a process do."""
     from recurzoo.training.strategy import find_strategy
 
+    found: dict[str, np.ndarray] = {}
     with in_float64():
-        found = [
-            train_case(case, find_strategy(word)) if case in CASES else fit_as_users_do(find_strategy(word))
-            for case in cases
-        ]
-    return {key: value for each in found for key, value in each.items()}
+        for case in cases:
+            strategy = find_strategy(word)
+            found |= train_case(case, strategy) if case in CASES else fit_as_users_do(strategy)
+    return found
 
 
 def copies_of(value: Any) -> list[np.ndarray]:
