@@ -108,8 +108,9 @@ class Strategy:
 
     def batches(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> dict[str, Any]:
         """The same of whole batches, for an epoch that takes them in their order."""
-        fed = self.arrays(x, y, batch_size)
-        return {"x": _untuned(**fed)} if keras.backend.backend() == "tensorflow" else fed
+        if keras.backend.backend() == "tensorflow":
+            return {"x": _dataset_of_arrays(x, y, batch_size)}
+        return self.arrays(x, y, batch_size)
 
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
         """What Keras' `fit` takes as a stream of batches, of which each worker reads its own part alone.
@@ -119,7 +120,8 @@ class Strategy:
             drawn: array, a row an image, whole batches of them.
             batch_size: int, of all replicas together.
         """
-        return stream(drawn, batch_size)
+        batches = stream(drawn, batch_size)
+        return _dataset_of_stream(batches) if keras.backend.backend() == "tensorflow" else batches
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -133,8 +135,7 @@ class Strategy:
                 "Workers share out whole batches, and of each batch equal parts. Received: "
                 f"batch_size={batch_size}, {len(rows)} images, {self.workers} workers"
             )
-        parts = rows.reshape(-1, self.workers, batch_size // self.workers, *rows.shape[1:])
-        return parts[:, self.worker].reshape(-1, *rows.shape[1:])
+        return _part(rows, batch_size, self.worker, self.workers)
 
 
 class JaxStrategy(Strategy):
@@ -234,18 +235,35 @@ class TensorFlowStrategy(Strategy):
             words[:] = np.frombuffer(content.ljust(4 * len(words), b"\0"), "int32")
         return self._sum(words).tobytes()[:size] if size else b""
 
+    def batches(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> dict[str, Any]:
+        size = batch_size // self.replicas
+        return {"x": self._spread(lambda part: _dataset_of_arrays(part(x), part(y), size), batch_size)}
+
     def feed(self, stream: Callable[[np.ndarray, int], Any], drawn: np.ndarray, batch_size: int) -> Any:
-        if self.workers == 1:
-            return super().feed(stream, drawn, batch_size)
+        # Of a stream that Keras shares out, every worker would decode all images.
+        size = batch_size // self.replicas
+        return self._spread(lambda part: _dataset_of_stream(stream(part(drawn), size)), batch_size)
+
+    def _spread(self, make: Callable[[Callable[[np.ndarray], np.ndarray]], Any], batch_size: int) -> Any:
+        """The datasets that are made of parts of whole batches: a part a device, or else a part a worker.
+
+        A worker's one dataset goes to its devices by iterators that fetch ahead and have an autotuning that no option
+        reaches. A dataset a device does without them, and TensorFlow knows that for one worker alone.
+        """
         import tensorflow as tf
 
-        # Of a stream that Keras shares out, every worker would decode all images.
-        batches = stream(self._own(drawn, batch_size), batch_size // self.replicas)
-        kinds = keras.tree.map_structure(
-            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), next(iter(batches))
-        )
-        dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=kinds)
-        return self.strategy.distribute_datasets_from_function(lambda context: dataset)
+        options = None
+        if self.workers == 1:
+            options = tf.distribute.InputOptions(
+                experimental_fetch_to_device=False,
+                experimental_replication_mode=tf.distribute.InputReplicationMode.PER_REPLICA,
+            )
+
+        def make_one(context: Any) -> Any:
+            which = {"part": context.input_pipeline_id, "parts": context.num_input_pipelines}
+            return make(lambda rows: _part(rows, batch_size, **which))
+
+        return self.strategy.distribute_datasets_from_function(make_one, options)
 
     def _sum(self, numbers: np.ndarray) -> np.ndarray:
         """The sum of all workers' int32 numbers."""
@@ -283,6 +301,11 @@ class TensorFlowStrategy(Strategy):
                     "others elsewhere"
                 ) from None
             raise _lost(error.message) from None
+
+
+def _part(rows: np.ndarray, batch_size: int, part: int, parts: int) -> np.ndarray:
+    """Of whole batches of rows one of the equal parts of each batch."""
+    return rows.reshape(-1, parts, batch_size // parts, *rows.shape[1:])[:, part].reshape(-1, *rows.shape[1:])
 
 
 def _lost(message: str) -> ConnectionError:
@@ -411,8 +434,24 @@ def _without_output() -> Iterator[None]:
         os.close(kept)
 
 
-def _untuned(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
-    """The dataset that Keras makes of arrays on TensorFlow, without the autotuning that Keras leaves on.
+def _dataset_of_arrays(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
+    import tensorflow as tf
+
+    parts = tuple(array.reshape(-1, batch_size, *array.shape[1:]) for array in (x, y))
+    return _untuned(tf.data.Dataset.from_tensor_slices(parts).prefetch(2))
+
+
+def _dataset_of_stream(batches: Any) -> Any:
+    import tensorflow as tf
+
+    kinds = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), next(iter(batches))
+    )
+    return _untuned(tf.data.Dataset.from_generator(lambda: batches, output_signature=kinds))
+
+
+def _untuned(dataset: Any) -> Any:
+    """A dataset without the autotuning that Keras leaves on.
 
     Its thread sleeps, each time twice as long as before and in the end a minute, and often misses that the epoch has
     ended, which then waits until it wakes: an epoch of a minute for half of one.
@@ -421,9 +460,7 @@ def _untuned(x: np.ndarray, y: np.ndarray, batch_size: int) -> Any:
 
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    parts = tuple(array.reshape(-1, batch_size, *array.shape[1:]) for array in (x, y))
-    return tf.data.Dataset.from_tensor_slices(parts).prefetch(2).with_options(options)
+    return dataset.with_options(options)
 
 
 @cache

@@ -152,20 +152,18 @@ def train_epoch(
     trainer.show_images_of(recipe.progressive.size_at(epoch, recipe.epochs, images.image_shape[0]))
     drawn, batch_size = images.draw(order, whole, recipe.seed), recipe.batch_size // recipe.accumulate
     with trainer.strategy.scope():
-        if isinstance(images, StreamedImages):
-            stream = partial(
-                images.stream, targets=lambda places: targets(labels[places]), epoch=whole, seed=recipe.seed
-            )
-            fed = {
-                "x": trainer.strategy.feed(stream, drawn, batch_size),
-                # Else Keras finds the end by a step that has no batch, and on TensorFlow moves the optimizer's count.
-                "steps_per_epoch": len(order) // batch_size,
-            }
-        else:
-            fed = trainer.strategy.batches(drawn, targets(labels[order]), batch_size)
         try:
+            if isinstance(images, StreamedImages):
+                stream = partial(
+                    images.stream, targets=lambda places: targets(labels[places]), epoch=whole, seed=recipe.seed
+                )
+                fed = {"x": trainer.strategy.feed(stream, drawn, batch_size)}
+            else:
+                fed = trainer.strategy.batches(drawn, targets(labels[order]), batch_size)
             history = trainer.fit(
                 **fed,
+                # Else Keras finds the end by a step that has no batch, and on TensorFlow moves the optimizer's count.
+                steps_per_epoch=len(order) // batch_size,
                 # So that callbacks are told the epoch of the run.
                 initial_epoch=epoch,
                 epochs=epoch + 1,

@@ -186,15 +186,36 @@ def test_workers_share_out_whole_batches():
 
 
 @pytest.mark.tensorflow
-def test_an_epoch_has_its_batches_in_order_and_no_autotuning_to_wait_for():
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_epoch_has_its_batches_in_order_and_no_autotuning_to_wait_for(replicas):
     """Whose thread misses as often as not that an epoch has ended; Keras' own datasets have it."""
-    x, y = np.arange(12, dtype="int32").reshape(6, 2), np.arange(6.0)
-    batches = Strategy().batches(x, y, batch_size=3)["x"]
-    assert batches.options().autotune.enabled is False
-    for number, (images, targets) in enumerate(batches.as_numpy_iterator()):
-        np.testing.assert_array_equal(images, x[3 * number : 3 * number + 3])
-        np.testing.assert_array_equal(targets, y[3 * number : 3 * number + 3])
-    assert number == 1
+    x, y = np.arange(24, dtype="int32").reshape(12, 2), np.arange(12.0)
+    strategy, how = Strategy(), []
+    if replicas > 1:
+
+        def distribute(make, options):
+            how.append(options)
+            return [make(SimpleNamespace(input_pipeline_id=part, num_input_pipelines=2)) for part in range(2)]
+
+        tensorflow = SimpleNamespace(num_replicas_in_sync=2, distribute_datasets_from_function=distribute)
+        strategy = TensorFlowStrategy("mirrored", tensorflow)
+
+    def stream(rows, size):
+        return [(rows[place : place + size], rows[place : place + size, 0] / 2) for place in range(0, len(rows), size)]
+
+    for fed in (strategy.batches(x, y, batch_size=6)["x"], strategy.feed(stream, x, batch_size=6)):
+        size = 6 // replicas
+        for replica, batches in enumerate(fed if replicas > 1 else [fed]):
+            assert batches.options().autotune.enabled is False
+            for step, (images, targets) in enumerate(batches.as_numpy_iterator()):
+                place = 6 * step + size * replica
+                np.testing.assert_array_equal(images, x[place : place + size])
+                np.testing.assert_array_equal(targets, y[place : place + size])
+            assert step == 1
+    # By the one iterator of all devices each would have another one, which is tuned.
+    for options in how:
+        assert options.experimental_replication_mode.name == "PER_REPLICA"
+        assert options.experimental_fetch_to_device is False
 
 
 def test_one_device_has_no_strategy():
