@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, get_args
 
 import keras
@@ -260,8 +260,8 @@ class TensorFlowStrategy(Strategy):
             )
 
         def make_one(context: Any) -> Any:
-            which = {"part": context.input_pipeline_id, "parts": context.num_input_pipelines}
-            return make(lambda rows: _part(rows, batch_size, **which))
+            part, parts = context.input_pipeline_id, context.num_input_pipelines
+            return make(partial(_part, batch_size=batch_size, part=part, parts=parts))
 
         return self.strategy.distribute_datasets_from_function(make_one, options)
 
