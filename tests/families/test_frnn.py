@@ -19,7 +19,7 @@ from recurzoo.layers.transitions import active_updates
 from recurzoo.models import FRNN
 from recurzoo.sharing import HardSharing, RelaxedSharing, tied
 from tests.support import routes
-from tests.support.counts import count_of
+from tests.support.counts import count_of, without_values
 from tests.support.precision import mixed_bfloat16
 
 STATES = ((8, 4), (4, 6), (2, 8))
@@ -93,7 +93,7 @@ def test_a_residual_network_of_several_states():
 
 
 def test_the_imagenet_network():
-    with keras.StatelessScope(initialize_variables=False):
+    with without_values():
         model = recurzoo.create("multi-state-resnet-4-t16", num_classes=7)
     assert (model.input_shape, model.output_shape) == ((None, 224, 224, 3), (None, 7))
     assert model.get_layer("graph").input.shape == (None, 56, 56, 64)
