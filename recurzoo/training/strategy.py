@@ -128,15 +128,6 @@ class Strategy:
         """Tell of another worker's end in one sentence."""
         yield
 
-    def _own(self, rows: np.ndarray, batch_size: int) -> np.ndarray:
-        """Of whole batches of rows those of this worker."""
-        if len(rows) % batch_size or batch_size % self.workers:
-            raise ValueError(
-                "Workers share out whole batches, and of each batch equal parts. Received: "
-                f"batch_size={batch_size}, {len(rows)} images, {self.workers} workers"
-            )
-        return _part(rows, batch_size, self.worker, self.workers)
-
 
 class JaxStrategy(Strategy):
     """`keras.distribution.DataParallel`: one program over all devices of all processes.
@@ -189,6 +180,15 @@ class JaxStrategy(Strategy):
             if self.workers == 1 or not any(word in str(error) for word in ("Gloo ", "NCCL", "oordination service")):
                 raise
             raise _lost(str(error)) from None
+
+    def _own(self, rows: np.ndarray, batch_size: int) -> np.ndarray:
+        """Of whole batches of rows those of this worker."""
+        if len(rows) % batch_size or batch_size % self.workers:
+            raise ValueError(
+                "Workers share out whole batches, and of each batch equal parts. Received: "
+                f"batch_size={batch_size}, {len(rows)} images, {self.workers} workers"
+            )
+        return _part(rows, batch_size, self.worker, self.workers)
 
 
 class TensorFlowStrategy(Strategy):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from recurzoo.catalog.recipe import Recipe
-from recurzoo.training.strategy import Strategy, TensorFlowStrategy, find_strategy
+from recurzoo.training.strategy import JaxStrategy, Strategy, TensorFlowStrategy, find_strategy
 from tests.support.replicas import (
     CASES,
     STEPS,
@@ -176,13 +176,16 @@ def test_clusters_that_are_none(monkeypatch, config):
         find_strategy("multiworker")
 
 
+@pytest.mark.jax
 def test_workers_share_out_whole_batches():
-    strategy = Strategy()
-    strategy.workers, strategy.worker = 2, 1
-    assert strategy._own(np.arange(12)[:, None], 6).ravel().tolist() == [3, 4, 5, 9, 10, 11]
+    strategy = JaxStrategy("multiworker", worker=1, workers=2)
+    rows, targets = np.arange(12)[:, None], np.arange(12)
+    own = strategy.arrays(rows, targets, batch_size=6)
+    assert own["x"].ravel().tolist() == own["y"].tolist() == [3, 4, 5, 9, 10, 11]
+    assert own["batch_size"] == 3
     for batch_size in (5, 3):
         with pytest.raises(ValueError, match=f"Received: batch_size={batch_size}, 12 images, 2 workers"):
-            strategy._own(np.arange(12), batch_size)
+            strategy.arrays(rows, targets, batch_size)
 
 
 @pytest.mark.tensorflow
