@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ import recurzoo
 from recurzoo.checkpoints.weights import build_to_fit, open_weights, write_weights
 from recurzoo.families.deferring import MOST_VARIABLES, deferred_weights
 
+SHIPPED = sorted((Path(__file__).parents[2] / "weights").glob("*/model.safetensors"))
 TYPES = {"F32": "<f4", "F16": "<f2"}
 
 
@@ -212,3 +214,13 @@ def test_more_weights_than_any_network_has_are_not_made():
         make(MOST_VARIABLES + 1, (1,))
     with pytest.raises(ValueError, match=r"\(100000, 100000\)"):
         make(1, (100_000, 100_000))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_every_shipped_kernel_is_alive(path):
+    """Kernels begin about sqrt(2 * outputs) large (He et al., 2015); what only decay has moved is far smaller."""
+    for name, value in load_file(path).items():
+        if value.ndim >= 4:
+            kernels = value.astype("float64").reshape(-1, *value.shape[-4:])
+            sizes = np.sqrt(np.sum(np.square(kernels), axis=(1, 2, 3, 4)) / (2 * value.shape[-1]))
+            assert sizes.min() > 0.1, name
