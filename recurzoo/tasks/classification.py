@@ -35,7 +35,6 @@ class Classification:
         label_smoothing: float in 0..1.
     """
 
-    metrics: Sequence[str] = ("accuracy",)
     metric: Metric = "accuracy"
 
     def __init__(self, images: ImageData, mean: Sequence[float], std: Sequence[float], label_smoothing: float = 0.0):
@@ -98,6 +97,9 @@ class Classification:
 
     def examples(self, epoch: int) -> Split:
         return self.images.train
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [keras.metrics.CategoricalAccuracy(name="accuracy")]
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         # By NumPy, since streams ask for it in threads of their own.

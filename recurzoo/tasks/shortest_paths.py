@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -37,7 +36,6 @@ class ShortestPaths:
 
     source: str = "recurzoo's generator of shortest paths"
     class_names: tuple[str, ...] = ("path",)
-    metrics: Sequence[str] = ()
     metric: Metric = "f1"
 
     def __init__(self, curriculum: Curriculum, size: int, seed: int = 0, epochs: int | None = None):
@@ -92,6 +90,9 @@ class ShortestPaths:
 
     def examples(self, epoch: int) -> Split:
         return self._phase(epoch // self.epochs_per_phase + 1)
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return []
 
     def targets(self, labels: np.ndarray) -> np.ndarray:
         return labels[..., None].astype("float32")

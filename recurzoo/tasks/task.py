@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -26,7 +25,6 @@ class Task(Protocol):
         class_names: of the network's outputs.
         model_arguments: of the architecture.
         loss: a Keras loss.
-        metrics: Keras' names of what else is measured while training.
         metric: what networks are compared by.
     """
 
@@ -34,12 +32,15 @@ class Task(Protocol):
     class_names: tuple[str, ...]
     model_arguments: dict[str, Any]
     loss: keras.losses.Loss
-    metrics: Sequence[str]
     metric: Metric
 
     @property
     def fingerprint(self) -> str:
         """A digest of all examples trained on."""
+        ...
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What else is measured while training, of outputs and targets."""
         ...
 
     def examples(self, epoch: int) -> Split:

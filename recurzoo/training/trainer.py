@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -70,7 +70,7 @@ def make_trainer(
     images: Images,
     fill: Any,
     loss: keras.losses.Loss,
-    metrics: Sequence[str] = ("accuracy",),
+    metrics: Callable[[], list[keras.metrics.Metric]] = list,
     strategy: Strategy | None = None,
 ) -> Trainer:
     """Build and compile the trainer of a recipe.
@@ -81,7 +81,7 @@ def make_trainer(
         images: uint8 array `(images, height, width, channels)`, or `StoredImages`, which are streamed.
         fill: what cutout paints with, one number in 0..255 a channel.
         loss: a Keras loss of targets and outputs.
-        metrics: Keras' names of what else is measured while training.
+        metrics: makes what else is measured while training, in the strategy's scope; by default nothing.
         strategy: a `Strategy`, in whose scope the network was made; by default one device.
 
     Returns:
@@ -110,7 +110,9 @@ def make_trainer(
         trainer.compile(
             make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
             loss,
-            metrics=list(metrics),
+            # Made here, as the optimizer's state is below: by its name Keras makes it in the step, which is then traced
+            # twice.
+            metrics=metrics(),
             # On a CPU TensorFlow runs faster without XLA.
             jit_compile=keras.backend.backend() == "jax",
             steps_per_execution=recipe.steps_per_execution if strategy.several_steps else 1,

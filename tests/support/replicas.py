@@ -100,7 +100,7 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     if case == STREAMED:
         images = StoredImages([as_png(image) for image in images], (8, 8))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
-    trainer = make_trainer(recipe, network, images, [0, 0, 0], loss, strategy=strategy)
+    trainer = make_trainer(recipe, network, images, [0, 0, 0], loss, accuracy, strategy)
     losses: list[float] = []
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: losses.append(float(logs["loss"])))
     for epoch in range(2):
@@ -109,6 +109,12 @@ def train_case(case: str, strategy: Any) -> dict[str, np.ndarray]:
     if trainer.average is not None:
         trainer.average.copy_to(network)
     return describe(case, network, losses, copies, strategy)
+
+
+def accuracy() -> list[Any]:
+    import keras
+
+    return [keras.metrics.CategoricalAccuracy(name="accuracy")]
 
 
 def as_png(image: np.ndarray) -> bytes:

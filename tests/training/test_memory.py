@@ -6,7 +6,7 @@ import pytest
 
 from recurzoo.catalog.recipe import Recipe
 from recurzoo.models import FRNN, RC, SWRN
-from recurzoo.training.trainer import make_trainer, train_epoch
+from recurzoo.training.trainer import Trainer, make_trainer, train_epoch
 
 SMALL = {"num_classes": 5, "input_shape": (8, 8, 3)}
 LOSS = keras.losses.CategoricalCrossentropy(from_logits=True)
@@ -21,13 +21,27 @@ def train(network, **settings):
     recipe = Recipe(**common, **settings)
     keras.utils.set_random_seed(0)
     network = network()
-    trainer = make_trainer(recipe, network, images, [0, 0, 0], LOSS)
+    trainer = make_trainer(recipe, network, images, [0, 0, 0], LOSS, lambda: [keras.metrics.CategoricalAccuracy()])
     losses = [train_epoch(trainer, recipe, targets, epoch)["loss"] for epoch in range(2)]
     found = [keras.ops.convert_to_numpy(weight) for weight in network.weights]
     if trainer.average is not None:
         trainer.average.copy_to(network)
         found += [keras.ops.convert_to_numpy(weight) for weight in network.weights]
     return [*found, np.array(losses)]
+
+
+def test_a_step_is_traced_once(monkeypatch):
+    """Whatever a step keeps is made before it, since TensorFlow traces a function that made variables a second time."""
+    calls = []
+    call = Trainer.call
+
+    def counted(trainer, inputs, training=None):
+        calls.append(training)
+        return call(trainer, inputs, training)
+
+    monkeypatch.setattr(Trainer, "call", counted)
+    train(lambda: RC(1, 4, **SMALL), average={"last": 1.0, "decay": 0.9})
+    assert calls.count(True) == 1
 
 
 def assert_equal(found, wanted):

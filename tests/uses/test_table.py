@@ -57,6 +57,8 @@ def targets_for(model, images):
 
 def fit(model, images, targets, compiled=(), **settings):
     model.compile(**{"optimizer": "sgd", "loss": "mse", **dict(compiled)})
+    # Made in the first step, the optimizer's variables would have it traced twice.
+    model.optimizer.build(model.trainable_variables)
     before = model.get_weights()
     history = model.fit(images, targets, batch_size=2, verbose=0, **settings)
     assert np.isfinite(history.history["loss"]).all()
