@@ -1,11 +1,13 @@
 """What int8 costs, and what the formats' own quantizers make of the same networks: the table of docs/folding.md.
 
-`python examples/int8.py DATA [LIMIT]`, where DATA is CIFAR-10 as `recurzoo evaluate` takes it, and LIMIT how many test
-images to measure on, all 10,000 by default. The others, ONNX Runtime's `quantize_static` and TensorFlow's LiteRT
-converter, are given the network as it is traced, its steps unrolled, and the same images to calibrate on.
+`python examples/int8.py DATA [NAME ...] [--limit N]`, where DATA is CIFAR-10 as `recurzoo evaluate` takes it, the names
+those of the networks to measure, by default all, and N how many test images to measure on, all 10,000 by default. The
+others, ONNX Runtime's `quantize_static` and TensorFlow's LiteRT converter, are given the network as it is traced, its
+steps unrolled, and the same images to calibrate on.
 """
 
 # ruff: noqa: E402
+import argparse
 import os
 import sys
 import tempfile
@@ -50,10 +52,10 @@ def others_litert(model, path: Path, images: np.ndarray) -> None:
     path.write_bytes(converter.convert())
 
 
-def main(data: str, limit: int | None) -> None:
+def main(data: str, names: list[str], limit: int | None) -> None:
     print("| network | format | float32 | int8 | theirs | bytes float32 | int8 | theirs | time int8 by float32 |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in NAMES:
+    for name in names or NAMES:
         model, record = model_and_record(name)
         task = open_task(data, model, record, train=True, limit=limit)
         test = task.test
@@ -82,4 +84,8 @@ def main(data: str, limit: int | None) -> None:
                 print("|", " | ".join([title, format, *scores, *missing, *sizes, *missing, ratio]), "|", flush=True)
 
 
-main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None)
+parser = argparse.ArgumentParser()
+parser.add_argument("data")
+parser.add_argument("names", nargs="*")
+parser.add_argument("--limit", type=int)
+main(**vars(parser.parse_args()))

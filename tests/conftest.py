@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    # The objects of the libraries stay as long as the tests run: looking through them took 7% of the time.
+    # The objects of the libraries stay as long as the tests run: looking through them again and again takes long.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -110,8 +110,8 @@ def make_trainer(
         trainer.compile(
             make_optimizer(recipe, batches_an_epoch(recipe, len(images))),
             loss,
-            # Made here, as the optimizer's state is below: by its name Keras makes it in the step, which is then traced
-            # twice.
+            # Made before the step, as the optimizer's state is below. A metric given by its name Keras makes within the
+            # step, which TensorFlow then traces twice.
             metrics=metrics(),
             # On a CPU TensorFlow runs faster without XLA.
             jit_compile=keras.backend.backend() == "jax",
