@@ -61,8 +61,8 @@ def benchmark_input(
 ) -> InputReport:
     """Measure how many images a second are decoded for training, against what a training step takes.
 
-    Decoding is a stream's: random crops of the stored images, resized to the network's size, in batches, on all
-    cores and alone. In training it shares the cores with whatever else the processor does.
+    Decoding is a stream's: random crops of the stored images, resized to the network's size, in batches, by as
+    many threads as in training, but alone. In training it shares the cores with whatever else the processor does.
 
     Args:
         model: a `ZooModel`, or an architecture's name.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -23,6 +25,9 @@ VARIABLE = "RECURZOO_MEMORY"
 # GiB. Beyond, an int32 could not number the pixels of all images.
 MOST_MEMORY = 4.0
 GIB = 2**30
+# Bytes of a file. Python is done with a smaller one sooner than threads have handed its lock on to each other.
+SMALL = 10_000
+MOST_SAMPLED = 16
 
 
 class StoredImages:
@@ -54,19 +59,29 @@ class StoredImages:
         """Bytes of all images, decoded."""
         return int(np.prod(self.shape, dtype="int64"))
 
+    @functools.cached_property
+    def threads(self) -> int:
+        """How many images are best decoded at the same time: one if most are small, else one a core."""
+        sample = range(0, len(self), max(1, len(self) // MOST_SAMPLED))
+        return 1 if np.median([_length(self.encoded[place]) for place in sample] or [0]) < SMALL else cores()
+
     def __getitem__(self, places: Any) -> np.ndarray:
         """Decode the images at some places: a slice, or an array of integers or truth values."""
         return self.take(np.arange(len(self))[places])
 
     def take(self, places: np.ndarray, crop: Callable[[int], Crop] | None = None) -> np.ndarray:
-        """Decode images, or of each the part that `crop` gives for its place, on all cores."""
+        """Decode images, or of each the part that `crop` gives for its place."""
         images = np.empty((len(places), *self.shape[1:]), "uint8")
 
         def put(number: int) -> None:
             place = int(places[number])
             images[number] = self.decode(place, None if crop is None else crop(place))
 
-        with ThreadPoolExecutor(cores()) as pool:
+        if self.threads == 1:
+            for number in range(len(places)):
+                put(number)
+            return images
+        with ThreadPoolExecutor(self.threads) as pool:
             for _ in pool.map(put, range(len(places))):
                 pass
         return images
@@ -77,7 +92,7 @@ class StoredImages:
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """All images in order, so many at a time, the last ones fewer."""
-        yield from in_order(self.decode, len(self), 2 * size).batch(size)
+        yield from in_order(self.decode, len(self), 2 * size, self.threads).batch(size)
 
     def digest(self) -> bytes:
         """SHA-256 of the stamps: millions of images are not decoded to know them again."""
@@ -91,17 +106,25 @@ def _stamp(encoded: Path | bytes) -> Any:
     return (encoded.name, encoded.stat().st_size) if isinstance(encoded, Path) else zlib.crc32(encoded)
 
 
-def in_order(make: Callable[[int], Any], count: int, ahead: int) -> grain.IterDataset[Any]:
-    """What `make` gives for 0, 1, ... count - 1, in this order, made on all cores before it is asked for.
+def _length(encoded: Path | bytes) -> int:
+    # What is not there is for `decode` to say.
+    with contextlib.suppress(OSError):
+        return encoded.stat().st_size if isinstance(encoded, Path) else len(encoded)
+    return 0
+
+
+def in_order(make: Callable[[int], Any], count: int, ahead: int, threads: int) -> grain.IterDataset[Any]:
+    """What `make` gives for 0, 1, ... count - 1, in this order, made by threads before it is asked for.
 
     Args:
         make: called with a number, in threads.
         count: int, how many.
         ahead: int, how many more are made than have been asked for.
+        threads: int, how many are made at the same time.
     """
     import grain
 
-    options = grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=ahead)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     return grain.MapDataset.range(count).map(make).to_iter_dataset(options)
 
 

@@ -69,7 +69,7 @@ class StreamedImages(Augmenter):
                 self.error = error
                 raise
 
-        batches = in_order(read, len(drawn), 2 * batch_size).batch(batch_size)
+        batches = in_order(read, len(drawn), 2 * batch_size, self.images.threads).batch(batch_size)
         return batches.map(lambda batch: (batch, targets(batch["drawn"][:, 0])))
 
     def inputs(self, batch_size: int) -> Any:

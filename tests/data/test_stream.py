@@ -57,6 +57,21 @@ def test_what_is_decoded_when_needed_is_what_is_held(folder, streamed, monkeypat
         np.testing.assert_array_equal(np.concatenate(list(one.images.batches(3))), other.images)
 
 
+def test_small_images_are_decoded_by_one_thread_and_photos_by_one_a_core(folder, monkeypatch):
+    monkeypatch.setattr("recurzoo.data.stored_images.cores", lambda: 3)
+    small, photo = (folder / "train" / "cat" / "0.png").read_bytes(), io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3)).astype("uint8")
+    Image.fromarray(noise).save(photo, "PNG")
+    for images, threads in (([small] * 40, 1), ([photo.getvalue()] * 40, 3), ([small, *[photo.getvalue()] * 2], 3)):
+        stored = StoredImages(images, (8, 8))
+        assert stored.threads == threads
+        for found in (stored[:], np.concatenate(list(stored.batches(16)))):
+            np.testing.assert_array_equal(found, [decode(image, (8, 8)) for image in images])
+    with pytest.raises(ValueError, match=r"no such image.*gone\.png"):
+        StoredImages([folder / "gone.png"], (8, 8))[:]
+    assert StoredImages([], (8, 8))[:].shape == (0, 8, 8, 3)
+
+
 def test_a_split_is_held_up_to_the_setting(folder, monkeypatch, caplog):
     nbytes = 6 * 8 * 8 * 3
     for gib, kind in ((nbytes / 2**30, np.ndarray), ((nbytes - 1) / 2**30, StoredImages)):
