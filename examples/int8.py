@@ -29,6 +29,7 @@ from recurzoo.exporting import formats, onnx_int8
 from recurzoo.exporting.exporter import CALIBRATION
 from recurzoo.exporting.inference import inference_function
 from recurzoo.exporting.int8 import quiet
+from recurzoo.exporting.quantizing import THRESHOLD, folded_for_int8
 from recurzoo.exporting.runtime import BATCH, time_ratio
 from recurzoo.tasks.task import open_task
 from recurzoo.zoo.evaluating import model_and_record
@@ -63,8 +64,8 @@ def main(data: str, names: list[str], limit: int | None) -> None:
         title, network, unrolled = name, model, model
         if name.startswith("swrn"):
             # The others are given its own kernels: of a folded one's scaled kernels TensorFlow's optimizer aborts.
-            title, network, unrolled = f"{name}, folded at 0.9", recurzoo.fold(model, 0.9), recurzoo.materialize(model)
-            recurzoo.reestimate_batch_norm(network, task.sample(record.recipe)[:5000])
+            title, unrolled = f"{name}, folded at {THRESHOLD}", recurzoo.materialize(model)
+            network = folded_for_int8(model, task, record)
         for format, make_others in (("onnx", others_onnx), ("litert", others_litert)):
             with tempfile.TemporaryDirectory() as folder:
                 suffix = formats.FORMATS[format].suffix

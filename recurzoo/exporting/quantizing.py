@@ -26,8 +26,9 @@ from recurzoo.zoo.saving import recording, refuse_other_content, save, write_rec
 if TYPE_CHECKING:
     import keras
 
-# The similarity from which the kernels of soft banks are tied.
-THRESHOLD = 0.9
+# The similarity from which the kernels of soft banks are tied. At `fold`'s own, 0.9, swrn-28-2-2.cifar100 loses 0.7
+# points before anything is rounded; the others that ship fold alike at both.
+THRESHOLD = 0.93
 # On how many images the normalizations of a folded network are measured anew.
 REESTIMATED = 5000
 

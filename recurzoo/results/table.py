@@ -212,10 +212,13 @@ def measure(model: ZooModel, exports: bool = True) -> Measured:
 
 def _folded_onnx_bytes(model: ZooModel) -> int:
     from recurzoo.exporting import export
+    from recurzoo.exporting.quantizing import THRESHOLD
     from recurzoo.rewriting.fold import fold, has_soft_banks
 
     with tempfile.TemporaryDirectory() as folder:
-        return export(fold(model) if has_soft_banks(model) else model, Path(folder, "model.onnx"), "onnx").bytes
+        return export(
+            fold(model, THRESHOLD) if has_soft_banks(model) else model, Path(folder, "model.onnx"), "onnx"
+        ).bytes
 
 
 def format_csv(rows: Iterable[ResultRow]) -> str:

@@ -126,11 +126,12 @@ def test_operations_and_the_twins_parameters_are_those_of_the_models(folder):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_onnx_bytes_are_those_of_an_export(folder, tmp_path):
     pytest.importorskip("onnxruntime")
+    from recurzoo.exporting.quantizing import THRESHOLD
     from recurzoo.sharing import SoftBank
 
     model = recurzoo.load(folder)
     if any(isinstance(bank, SoftBank) for stage in model.stages for bank in stage.banks):
-        model = recurzoo.fold(model, threshold=0.9)
+        model = recurzoo.fold(model, threshold=THRESHOLD)
     recurzoo.export(model, tmp_path / "folded.onnx")
     stored = read_csv(ROOT / "weights" / "results.csv")[folder.name].folded_onnx_bytes
     # Another version of the exporter may word the file otherwise.
