@@ -14,7 +14,6 @@ from recurzoo.cli.main import main
 from recurzoo.data.sets import load_data
 from recurzoo.exporting.exporter import ExportError
 from recurzoo.exporting.formats import FORMATS
-from recurzoo.exporting.quantizing import THRESHOLD
 from recurzoo.zoo.saving import write_record
 
 pytest.importorskip("onnxruntime")
@@ -45,7 +44,7 @@ def contents(folder):
 def test_files_are_recorded_with_what_they_reach_and_verified(net, digits, tmp_path, capsys, monkeypatch):
     found = recurzoo.quantize(net, "digits", tmp_path / "small")
     record = read_record(tmp_path / "small")
-    assert record.parent == Parent(action="quantize", checkpoint="net", threshold=THRESHOLD)
+    assert record.parent == Parent(action="quantize", checkpoint="net", threshold=0.93)
     assert record.headline == found.score
     assert found.score.value > 0.8
     assert set(EXPORTS.values()) <= set(record.files)
