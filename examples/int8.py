@@ -61,11 +61,10 @@ def main(data: str, names: list[str], limit: int | None) -> None:
         task = open_task(data, model, record, train=True, limit=limit)
         test = task.test
         images = task.sample(None, CALIBRATION)
-        title, network, unrolled = name, model, model
-        if name.startswith("swrn"):
+        title, network, unrolled = name, folded_for_int8(model, task, record), model
+        if network is not model:
             # The others are given its own kernels: of a folded one's scaled kernels TensorFlow's optimizer aborts.
             title, unrolled = f"{name}, folded at {THRESHOLD}", recurzoo.materialize(model)
-            network = folded_for_int8(model, task, record)
         for format, make_others in (("onnx", others_onnx), ("litert", others_litert)):
             with tempfile.TemporaryDirectory() as folder:
                 suffix = formats.FORMATS[format].suffix

@@ -134,12 +134,16 @@ def quantize(
     return Quantized(folder=str(folder), parent=parent.checkpoint, score=record.headline, files=tuple(files))
 
 
+def without_soft_banks(model: keras.Model) -> keras.Model:
+    """The model, or folded where it has soft banks, so that a file has fewer kernels than they have slots."""
+    return fold(model, THRESHOLD) if has_soft_banks(model) else model
+
+
 def folded_for_int8(model: keras.Model, task: Task, record: Record) -> keras.Model:
     """The model, or folded with statistics of training images where it has soft banks."""
-    if not has_soft_banks(model):
-        return model
-    network = fold(model, THRESHOLD)
-    reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
+    network = without_soft_banks(model)
+    if network is not model:
+        reestimate_batch_norm(network, task.sample(record.recipe)[:REESTIMATED])
     return network
 
 

@@ -212,13 +212,10 @@ def measure(model: ZooModel, exports: bool = True) -> Measured:
 
 def _folded_onnx_bytes(model: ZooModel) -> int:
     from recurzoo.exporting import export
-    from recurzoo.exporting.quantizing import THRESHOLD
-    from recurzoo.rewriting.fold import fold, has_soft_banks
+    from recurzoo.exporting.quantizing import without_soft_banks
 
     with tempfile.TemporaryDirectory() as folder:
-        return export(
-            fold(model, THRESHOLD) if has_soft_banks(model) else model, Path(folder, "model.onnx"), "onnx"
-        ).bytes
+        return export(without_soft_banks(model), Path(folder, "model.onnx"), "onnx").bytes
 
 
 def format_csv(rows: Iterable[ResultRow]) -> str:
