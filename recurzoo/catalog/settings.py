@@ -90,7 +90,6 @@ class Momentum(FrozenModel):
         weight_decay: coupled (added to the gradient before momentum), on everything but soft sharing's coefficients; of
             what Muon orthogonalizes it is apart from the gradient.
         clip_value: gradients are clipped to plus and minus this; None for no clipping.
-        shift_rate: the rate of normalizations' shifts (beta), times the rate of everything else (airbench: 64).
     """
 
     learning_rate: Positive = 0.1
@@ -98,7 +97,6 @@ class Momentum(FrozenModel):
     nesterov: bool = True
     weight_decay: NonNegative = 0.0
     clip_value: Positive | None = None
-    shift_rate: Positive = 1.0
 
 
 class SGD(Momentum):

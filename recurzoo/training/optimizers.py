@@ -27,7 +27,6 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
         nesterov: bool.
         coupled_decay: float.
         exclude: names of weights that do not decay.
-        shift_rate: float, the rate of normalizations' shifts (`beta`), times the learning rate.
         **kwargs: see `keras.optimizers.SGD`.
     """
 
@@ -38,13 +37,11 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
         nesterov: bool = True,
         coupled_decay: float = 0.0,
         exclude: tuple[str, ...] = ("coefficients",),
-        shift_rate: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.coupled_decay = coupled_decay
         self.exclude = tuple(exclude)
-        self.shift_rate = shift_rate
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -78,14 +75,13 @@ class CoupledSGD(WholeBatchClipping, keras.optimizers.SGD):
 
     def step(self, name: str, moved: Any) -> Any:
         """What the learning rate multiplies, of the weight of a name whose gradient and momentum gave `moved`."""
-        return moved * self.shift_rate if name == "beta" and self.shift_rate != 1 else moved
+        return moved
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "coupled_decay": self.coupled_decay,
             "exclude": list(self.exclude),
-            "shift_rate": self.shift_rate,
         }
 
 
@@ -216,7 +212,6 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
         "momentum": settings.momentum,
         "nesterov": settings.nesterov,
         "coupled_decay": settings.weight_decay,
-        "shift_rate": settings.shift_rate,
         "clipvalue": settings.clip_value,
     }
     if isinstance(settings, Muon):

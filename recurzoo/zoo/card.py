@@ -43,7 +43,7 @@ HUB_LICENSES = (
 NOT_SETTINGS = {"name", "architecture", "dataset", "epochs", "precision", "license", "data_license", "logger"}
 # Values of settings that do nothing.
 OFF: tuple[Any, ...] = (None, False, 0, "", [], {})
-NEUTRAL = {"steps_per_execution": 1, "accumulate": 1, "shift_rate": 1.0}
+NEUTRAL = {"steps_per_execution": 1, "accumulate": 1}
 
 
 def write_card(record: Record, repository: str | None = None) -> str:

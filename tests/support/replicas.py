@@ -37,7 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
         "pull": {"start": 1e-3, "end": 1e-1},
     },
     "rc": {"optimizer": {**SGD, "clip_value": 0.01}, "schedule": {"kind": "cosine", "warmup": 0.2}},
-    "frnn": {"optimizer": {**SGD, "shift_rate": 4.0}, "schedule": {"kind": "linear"}},
+    "frnn": {"optimizer": SGD, "schedule": {"kind": "linear"}},
     "recurrent": {"optimizer": {"kind": "muon", "learning_rate": 0.05, "kernel_rate": 0.02, "weight_decay": 5e-4}},
     "adam": {"optimizer": {"kind": "adam", "clip_value": 0.01}},
     STREAMED: {"optimizer": SGD, "augmentation": {"resized_crop": 0.5, "flip": True}},

@@ -70,17 +70,6 @@ def test_warm_up_then_fall_to_zero(kind, at_400):
     assert (again.schedule, float(again(400))) == (rate.schedule, pytest.approx(at_400))
 
 
-def test_shifts_move_at_their_own_rate():
-    start, gradient = np.ones(3, "float32"), np.array([1.0, -2.0, 3.0], "float32")
-    weights = [keras.Variable(start, name=name) for name in ("beta", "gamma")]
-    optimizer = CoupledSGD(0.01, 0.9, True, shift_rate=8.0)
-    optimizer.build(weights)
-    optimizer.apply([keras.ops.convert_to_tensor(gradient)] * 2)
-    for weight, factor in zip(weights, (8, 1), strict=True):
-        moved = start - 0.01 * factor * (gradient + 0.9 * gradient)
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(weight), moved, rtol=1e-6)
-
-
 @pytest.mark.parametrize("shape", [(2, 30, 8), (1, 8, 30), (3, 9, 9)])
 def test_orthogonalized_matrices_have_singular_values_near_one_and_the_same_directions(shape):
     matrices = np.random.default_rng(0).normal(size=shape).astype("float32")

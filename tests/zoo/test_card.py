@@ -236,7 +236,6 @@ OTHER = {
     "nesterov": False,
     "weight_decay": 0.1,
     "clip_value": 0.2,
-    "shift_rate": 64.0,
     "kernel_rate": 0.3,
     "epochs": (1, 2),
     "factor": 0.7,
