@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from recurzoo.base.documents import shorten
 from recurzoo.data.stored_images import GIB, MOST_MEMORY, StoredImages
 
 Images = np.ndarray | StoredImages
@@ -79,9 +80,10 @@ class ImageData:
         names = [normalized(name) for name in self.class_names]
         if set(places) != set(names):
             missing, extra = sorted(set(places) - set(names)), sorted(set(names) - set(places))
+            lacks, has = (shorten(found) if found else "none" for found in (missing, extra))
             raise ValueError(
-                f"The data's classes are not the checkpoint's: it lacks {missing or 'none'} and has {extra or 'none'} "
-                f"more. Received: {self.source}; rename its folders, or load a new head with num_classes"
+                f"The data's classes are not the checkpoint's: it lacks {lacks} and has {has} more. Received: "
+                f"{self.source}; rename its folders, or load a new head with num_classes"
             )
         order = np.array([places[name] for name in names])
         train, test = (replace(split, labels=order[split.labels]) for split in (self.train, self.test))

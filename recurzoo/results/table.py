@@ -107,8 +107,9 @@ def write_results(
         FileNotFoundError: if there is no clone, as in an installed package.
         ImportError: if the modules for export or plots are not installed.
         ValueError: if a checkpoint does not load, README.md has no place for the table, a name is no checkpoint's, or
-            the data fit none. Nothing is written then.
+            the data fit none, or not one that is named. Nothing is written then.
     """
+    from recurzoo.exporting.evaluating import measure_int8
     from recurzoo.zoo.loading import load
 
     readme, weights = clone / README, clone / WEIGHTS
@@ -129,19 +130,30 @@ def write_results(
     if names and data is None:
         raise ValueError(f"Checkpoints are measured in int8 on data. Received: {', '.join(names)}; add --data")
     before = _last_written(weights / RESULTS)
-    measured, fitting = {}, False
+    measured: dict[str, Measured] = {}
+    misfits: list[str] = []
     for number, row in enumerate(shipped, start=1):
         report(f"{number}/{len(shipped)} measuring {row.name}")
         folder, last = weights / row.name, before.get(row.name)
         found = measure(load(folder))
-        if (int8 := _measure_int8(folder, None if names and row.name not in names else data)) is not None:
-            found = found.replace(int8_bytes=int8[0], int8_value=int8[1])
-        elif last is not None and last.sha256 == row.sha256:
+        if last is not None and last.sha256 == row.sha256:
             found = found.replace(int8_bytes=last.int8_bytes, int8_value=last.int8_value)
+        if data is not None and (not names or row.name in names):
+            try:
+                size, value = measure_int8(folder, data)
+            except ValueError as error:
+                # Data that are another checkpoint's, unless this one was asked for.
+                if names:
+                    raise
+                misfits.append(str(error))
+            else:
+                found = found.replace(int8_bytes=size, int8_value=value)
         measured[row.name] = found
-        fitting = fitting or int8 is not None
-    if data is not None and not fitting:
-        raise ValueError(f"The data fit none of the checkpoints; nothing was written. Received: data={data!r}")
+    if misfits and len(misfits) == len(shipped):
+        raise ValueError(
+            f"The data fit none of the checkpoints; nothing was written. Received: data={data!r}: "
+            f"{'; '.join(dict.fromkeys(misfits))}"
+        )
     rows = [row.with_measured(measured.get(row.name, Measured())) for row in rows]
     texts = {weights / RESULTS: format_csv(rows), clone / PICTURE: draw(rows), readme: replace_table(text, rows)}
     for path, content in texts.items():
@@ -156,18 +168,6 @@ def _last_written(path: Path) -> dict[str, ResultRow]:
     except ValueError:
         # It is about to be written anew.
         return {}
-
-
-def _measure_int8(folder: Path, data: str | None) -> tuple[int, float] | None:
-    """Bytes and score of a checkpoint in int8; None where the data are not those it takes, or there are none."""
-    if data is None:
-        return None
-    from recurzoo.exporting.evaluating import measure_int8
-
-    try:
-        return measure_int8(folder, data)
-    except ValueError:
-        return None
 
 
 def _refuse(folder: Path, problem: str) -> None:

@@ -17,6 +17,10 @@ def test_classes_are_matched_by_name(tmp_path):
     assert data.relabelled([]).class_names == ("cat", "dog")
     with pytest.raises(ValueError, match=r"lacks \['bird'\] and has \['dog'\] more"):
         data.relabelled(["cat", "bird"])
+    # ImageNet's would fill pages.
+    with pytest.raises(ValueError, match="load a new head") as error:
+        data.relabelled(f"class {number}" for number in range(1000))
+    assert len(str(error.value)) < 400
 
 
 def test_digits():

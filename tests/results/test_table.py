@@ -181,7 +181,8 @@ def test_write(clone, run, pets):
     for data, names, problem in (
         (str(pets), ["nobody.pets"], "no such checkpoint. Received: nobody.pets"),
         (None, [PETS], "add --data"),
-        (str(pets), [PATHS], "fit none"),
+        (str(pets), [PATHS], "paths"),
+        ("nowhere", (), "fit none of the checkpoints.*'nowhere', which is no folder"),
     ):
         with pytest.raises(ValueError, match=problem):
             write_results(clone, data, names=names)
