@@ -140,7 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # Typer's own errors, about options and arguments, know how to be told and with what status.
         if hasattr(error, "format_message"):
-            return _fail(f"{error.format_message()} See recurzoo --help.", WRONG_WORDS)
+            context, message = getattr(error, "ctx", None), error.format_message().rstrip()
+            command = "recurzoo" if context is None else context.command_path
+            return _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help.", WRONG_WORDS)
         return _fail(f"Unexpected {type(error).__name__}: {error}. Set RECURZOO_DEBUG=1 to see where.", FAILED)
 
 

@@ -96,8 +96,9 @@ def test_what_libraries_print_does_not_reach_json(capsys, monkeypatch):
         (["info", "/nowhere/at/all"], 1, "record.json"),
         (["info", "hf://user/repo"], 1, "HF_HUB_OFFLINE"),
         (["info"], 2, "Missing argument"),
-        (["list", "--colour"], 2, "No such option"),
-        (["frobnicate"], 2, "No such command"),
+        (["list", "--colour"], 2, "See recurzoo list --help."),
+        (["export", "rc-4-w16", "--out", "x"], 2, "saved_model. See recurzoo export --help."),
+        (["exprt"], 2, "'export'? See recurzoo --help."),
     ],
 )
 def test_errors_are_one_sentence_on_standard_error(words, status, told, capsys):
