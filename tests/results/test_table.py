@@ -181,7 +181,7 @@ def test_write(clone, run, pets):
     for data, names, problem in (
         (str(pets), ["nobody.pets"], "no such checkpoint. Received: nobody.pets"),
         (None, [PETS], "add --data"),
-        (str(pets), [PATHS], "paths"),
+        (str(pets), [PATHS], f"networks that classify color images. Received: '{PATHS}'"),
         ("nowhere", (), "fit none of the checkpoints.*'nowhere', which is no folder"),
     ):
         with pytest.raises(ValueError, match=problem):
