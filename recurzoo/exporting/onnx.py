@@ -64,9 +64,24 @@ def _converted(model: keras.Model) -> tuple[Any, Collection[str]]:
 def _store(proto: Any, path: Path, kernels: Collection[str] = ()) -> None:
     import onnx
 
+    _settle(proto.graph)
     _shorten_names(proto.graph, keep={INPUT, *(value.name for value in proto.graph.output), *kernels})
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
+
+
+def _settle(graph: Any) -> None:
+    """Let equal networks have equal files: each conversion has another order of constants and other names of sizes."""
+    used = dict.fromkeys(name for node in graph.node for name in node.input)
+    first_use = {name: number for number, name in enumerate(used)}
+    constants = sorted(graph.initializer, key=lambda tensor: first_use[tensor.name])
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    graph.doc_string = ""
+    for value in (*graph.input, *graph.output):
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if not size.dim_value:
+                size.dim_param = f"{value.name}_{axis}" if axis else "batch"
 
 
 def _shorten_names(graph: Any, keep: set[str]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OTHER_BACKEND = 1e-3
 # How far a loss may be from the recorded one: on another processor, sums come out in another order.
 ROUNDING = 1e-4
-# By how many bytes an ONNX file differs from export to export, as names in it do.
+# By how many bytes an ONNX file may differ that other versions of the libraries write, who name things in it otherwise.
 ONNX_NAMES = 256
 
 

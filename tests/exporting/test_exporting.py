@@ -182,6 +182,19 @@ def test_a_file_of_readouts_has_an_output_a_step_and_each_kernel_once(family, tm
     assert report.parameters == single.parameters
 
 
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+@pytest.mark.parametrize("family", ["swrn", "rc"])
+def test_equal_networks_have_equal_files(family, format, tmp_path, rng, randomize):
+    model, again = randomize(make(family)), make(family)
+    again.set_weights(model.get_weights())
+    images = rng.uniform(0, 255, (8, *model.input_shape[1:])).astype("float32")
+    for int8 in (None, images):
+        paths = [tmp_path / f"{number}_{int8 is not None}" for number in range(2)]
+        for each, path in zip((model, again), paths, strict=True):
+            export(each, path, format, int8=int8)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_export_leaves_the_model_as_it_was(tmp_path, randomize):
     model = randomize(folded(16, unroll=False))
     export(model, tmp_path / "model.onnx")
